@@ -1,0 +1,131 @@
+"""config.yaml, field for field: same order, same names. An unknown or mistyped key is an error that names the nearest one.
+
+Each section is handed to the object that needs it, never the whole. Secrets come from the environment only.
+"""
+
+import os
+from pathlib import Path
+from typing import Annotated, Any
+
+import yaml
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
+
+from agent.errors import ConfigError, hint
+
+Range = tuple[float, float]
+Positive = Annotated[float, Field(gt=0)]
+
+
+class Section(BaseModel):
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class RobotConfig(Section):
+    name: str
+    """`sim`, or `module:Class` of a robot that passes `agent.testing.check_robot`."""
+    scene: str
+    seed: int
+    pace: Annotated[float, Field(ge=0)]
+    """Simulated seconds per second of wall time; 0: as fast as it goes."""
+
+
+class PolicyConfig(Section):
+    name: str
+    checkpoint: Path | None
+
+
+class ExecutorConfig(Section):
+    rows: Annotated[int, Field(ge=1)]
+    """Rows of a chunk that are carried out before the next chunk takes over, s ≤ H − delay."""
+    delay_ticks: Annotated[int, Field(ge=0)]
+    """Ticks that pass, in lockstep, between an observation and the first use of its chunk."""
+    chunk_deadline_s: Positive
+    recover_deadline_s: Positive
+    hold_s: Annotated[float, Field(ge=0)]
+    fault_s: Positive
+
+
+class GuardConfig(Section):
+    workspace: tuple[Range, Range, Range]
+    """World frame, m: (x, y, z) ranges of the tool centre point."""
+    speed: Positive
+    turn: Positive
+
+
+class ServeConfig(Section):
+    replicas: Annotated[int, Field(ge=1, le=16)]
+    host: str
+    cpus: Annotated[int, Field(ge=1)]
+    start_deadline_s: Positive
+
+
+class PlannerConfig(Section):
+    model: str | None
+    base_url: str | None
+    deadline_s: Positive
+    can_weight: Annotated[float, Field(ge=0)]
+    ask_margin: Annotated[float, Field(ge=0, le=1)]
+    max_decisions: Annotated[int, Field(ge=1)]
+
+    @property
+    def api_key(self) -> SecretStr | None:
+        """SAYDO_API_KEY; OpenAI's own variable is used for OpenAI alone, so that it is never sent to another server."""
+        key = os.environ.get("SAYDO_API_KEY") or (os.environ.get("OPENAI_API_KEY") if self.base_url is None else None)
+        return SecretStr(key) if key else None
+
+
+class RunsConfig(Section):
+    folder: Path
+    video: bool
+
+
+class Config(Section):
+    robot: RobotConfig
+    policy: PolicyConfig
+    executor: ExecutorConfig
+    guard: GuardConfig
+    serve: ServeConfig
+    planner: PlannerConfig
+    skills: tuple[str, ...]
+    runs: RunsConfig
+
+
+def load_config(path: Path | None = None, changes: dict[str, Any] | None = None) -> Config:
+    """Read `path` (default: config.yaml here, else the one that came with saydo), then set dotted `changes`: {"robot.seed": 3}."""
+    path = path or next((p for p in (Path("config.yaml"), SHIPPED) if p.exists()), SHIPPED)
+    try:
+        values = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigError(f"Cannot read {path}: {error}.") from error
+    except yaml.YAMLError as error:
+        raise ConfigError(f"{path} is not YAML: {error}") from error
+    if not isinstance(values, dict):
+        raise ConfigError(f"{path} must hold the sections {', '.join(Config.model_fields)}; it holds {type(values).__name__}.")
+    for dotted, value in (changes or {}).items():
+        section, _, key = dotted.partition(".")
+        if isinstance(values.get(section), dict):
+            values[section] = {**values[section], key: value}
+        else:
+            values[section] = value
+    try:
+        return Config.model_validate(values)
+    except ValidationError as error:
+        raise ConfigError(f"{path}:\n" + "\n".join(f"  {explain(problem)}" for problem in error.errors())) from error
+
+
+def explain(problem: Any) -> str:
+    """One pydantic error in words: which key, what is wrong, the nearest key or the value that was given."""
+    *parents, last = problem["loc"]
+    where = ".".join(str(part) for part in problem["loc"])
+    if problem["type"] == "extra_forbidden":
+        model: Any = Config
+        for part in parents:
+            model = model.model_fields[str(part)].annotation
+        known = list(model.model_fields)
+        return f"{where}: no such key. Keys here: {', '.join(known)}.{hint(str(last), known)}"
+    if problem["type"] == "missing":
+        return f"{where}: missing. Copy the line from the config.yaml that came with saydo."
+    return f"{where}: {problem['msg']}; it is {problem['input']!r}."
+
+
+SHIPPED = Path(__file__).parent.parent / "config.yaml"

@@ -1,0 +1,251 @@
+"""RDT, the Robotics Diffusion Transformer (RDT-1B, RDT-170M; arXiv 2410.07864): a diffusion model of action chunks for any robot.
+
+    what it denoises    [t, Hz, state, action 1 … H]  →  `depth` blocks  →  clean action 1 … H
+    what it looks at    the words (T5) and two instants of three cameras (SigLIP), far too long to concatenate: 1024 + 4374 tokens
+
+What differs from a textbook diffusion transformer:
+- Alternating condition injection (ACI): block 0, 2, 4, … cross-attends to the words, block 1, 3, 5, … to the images (`RDT.forward`),
+  so that the many image tokens cannot drown the few words. There is no adaLN: step and frequency are tokens like any other.
+- Every robot speaks the same 128 numbers (agent.executor.embodiment). A mask says which of them this robot has; it is concatenated
+  to the values, so that "absent" differs from "zero".
+- The norm divides by the standard deviation without subtracting the mean (`VarianceNorm`). It is not RMSNorm, whatever the paper says.
+- Queries and keys are normalised per head; the last layer is an MLP, since actions are not a linear read-out.
+- The network predicts the clean action. t counts down from 999 (noise) to 0 (clean): see diffusion.py.
+- Keys and values of words and images do not depend on t: they are computed once per chunk (`Memory`), which is exact.
+
+Letters: B batch, L words, N image tokens, T = H + 3 tokens, H horizon, A action width, D model width, d = D / heads.
+Modules carry the names of the published checkpoints, so that those load without renaming.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from agent.executor.models.diffusion import add_noise, sample
+from agent.executor.models.rdt_positions import frequencies, grid_positions, line_positions, token_positions
+
+RENAMES: tuple[tuple[str, str], ...] = ()
+"""(pattern, replacement) from published parameter names to ours: none, they are the same."""
+
+
+@dataclass(frozen=True)
+class RDTConfig:
+    """Sizes. The defaults are RDT-1B."""
+
+    width: int = 2048
+    depth: int = 28
+    heads: int = 32
+    horizon: int = 64
+    action: int = 128
+    words_width: int = 4096  # T5 v1.1 XXL
+    image_width: int = 1152  # SigLIP So400m
+    words: int = -1024  # most words, L; negative: the words start without an order
+    grid: tuple[int, ...] = (2, 3, -729)  # image tokens: instants, cameras, patches (negative: start without an order)
+    words_adaptor: str = "mlp2x_gelu"
+    image_adaptor: str = "mlp2x_gelu"
+    state_adaptor: str = "mlp3x_gelu"
+    steps: int = 5  # solver steps per chunk
+
+    @property
+    def image_tokens(self) -> int:
+        return abs(torch.Size(self.grid).numel())
+
+    @classmethod
+    def from_published(cls, raw: Mapping[str, Any]) -> "RDTConfig":
+        """Reads the config.json of a checkpoint: flat as on the hub, or with its model part nested under `config`."""
+        raw = {**raw, **raw.get("config", {})}
+        (_, words), *_ = raw["lang_pos_embed_config"]
+        (_, grid), *_ = raw["img_pos_embed_config"]
+        return cls(
+            width=raw["rdt"]["hidden_size"],
+            depth=raw["rdt"]["depth"],
+            heads=raw["rdt"]["num_heads"],
+            horizon=raw["pred_horizon"],
+            action=raw["action_dim"],
+            words_width=raw["lang_token_dim"],
+            image_width=raw["img_token_dim"],
+            words=words,
+            grid=tuple(grid),
+            words_adaptor=raw["lang_adaptor"],
+            image_adaptor=raw["img_adaptor"],
+            state_adaptor=raw["state_adaptor"],
+            steps=raw["noise_scheduler"]["num_inference_timesteps"],
+        )
+
+
+RDT_1B = RDTConfig()
+RDT_170M = RDTConfig(width=1024, depth=14)
+RDT_TINY = RDTConfig(width=64, depth=4, heads=4, horizon=8, words_width=48, image_width=40, words=-16, grid=(2, 3, -9))
+
+
+class VarianceNorm(nn.Module):
+    """x / √(variance of the features + 1e-6) · weight. The mean enters the variance (over n − 1), but is not subtracted from x."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(width))
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.float()
+        return (wide * torch.rsqrt(wide.var(dim=-1, keepdim=True) + 1e-6)).to(x.dtype) * self.weight
+
+
+def split_heads(x: Tensor, parts: int, heads: int) -> Tensor:
+    """(B, T, parts·D) → (parts, B, heads, T, d)."""
+    return x.unflatten(-1, (parts, heads, -1)).permute(2, 0, 3, 1, 4)
+
+
+def merge_heads(x: Tensor) -> Tensor:
+    """(B, heads, T, d) → (B, T, D)."""
+    return x.transpose(1, 2).flatten(2)
+
+
+class SelfAttention(nn.Module):
+    """Every token sees every token: no mask, no rotary positions. Softmax of q·k / √d over normalised q and k."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(width, 3 * width)
+        self.q_norm, self.k_norm = VarianceNorm(width // heads), VarianceNorm(width // heads)
+        self.proj = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = split_heads(self.qkv(x), 3, self.heads)
+        return self.proj(merge_heads(F.scaled_dot_product_attention(self.q_norm(q), self.k_norm(k), v)))
+
+
+@dataclass(frozen=True, eq=False)
+class Memory:
+    """What one block's cross-attention looks at: fixed while a chunk is denoised."""
+
+    k: Tensor  # (B, heads, L or N, d), normalised
+    v: Tensor  # (B, heads, L or N, d)
+    mask: Tensor | None  # bool (B, 1, 1, L), True = look; None: look at all
+
+
+class CrossAttention(nn.Module):
+    """Tokens look at a condition. `remember` is the half that does not depend on the tokens."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.q = nn.Linear(width, width)
+        self.kv = nn.Linear(width, 2 * width)
+        self.q_norm, self.k_norm = VarianceNorm(width // heads), VarianceNorm(width // heads)
+        self.proj = nn.Linear(width, width)
+
+    def remember(self, condition: Tensor, mask: Tensor | None) -> Memory:
+        """condition (B, L, D), mask bool (B, L)."""
+        k, v = split_heads(self.kv(condition), 2, self.heads)
+        return Memory(self.k_norm(k), v, None if mask is None else mask[:, None, None, :])
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        (q,) = split_heads(self.q(x), 1, self.heads)
+        seen = F.scaled_dot_product_attention(self.q_norm(q), memory.k, memory.v, attn_mask=memory.mask)
+        return self.proj(merge_heads(seen))
+
+
+class MLP(nn.Module):
+    """in → width → out with tanh-GELU between. As wide inside as outside."""
+
+    def __init__(self, width: int, out: int) -> None:
+        super().__init__()
+        self.fc1, self.fc2 = nn.Linear(width, width), nn.Linear(width, out)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x), approximate="tanh"))
+
+
+class Block(nn.Module):
+    """Tokens talk among themselves, look at one condition, think. Norms come first; the condition itself is not normed."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1, self.attn = VarianceNorm(width), SelfAttention(width, heads)
+        self.norm2, self.cross_attn = VarianceNorm(width), CrossAttention(width, heads)
+        self.norm3, self.ffn = VarianceNorm(width), MLP(width, width)
+
+    def forward(self, x: Tensor, memory: Memory) -> Tensor:
+        x = x + self.attn(self.norm1(x))
+        x = x + self.cross_attn(self.norm2(x), memory)
+        return x + self.ffn(self.norm3(x))
+
+
+class Readout(nn.Module):
+    """The non-linear decoder: (B, T, D) → (B, T, A)."""
+
+    def __init__(self, width: int, action: int) -> None:
+        super().__init__()
+        self.norm_final, self.ffn_final = VarianceNorm(width), MLP(width, action)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.ffn_final(self.norm_final(x))
+
+
+class NumberToken(nn.Module):
+    """One plain number per sample, the diffusion step or the control frequency (Hz, 0 = unknown), as one token: [B] → (B, D)."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mlp = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
+
+    def forward(self, values: Tensor) -> Tensor:
+        return self.mlp(frequencies(values, 256).to(self.mlp[0].weight.dtype))
+
+
+class Transformer(nn.Module):
+    """The denoiser between the adaptors."""
+
+    def __init__(self, config: RDTConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.horizon = config.horizon
+        self.t_embedder, self.freq_embedder = NumberToken(width), NumberToken(width)
+        self.x_pos_embed = nn.Parameter(token_positions(width, config.horizon))
+        self.lang_cond_pos_embed = nn.Parameter(line_positions(width, config.words))
+        self.img_cond_pos_embed = nn.Parameter(grid_positions(width, config.grid))
+        self.blocks = nn.ModuleList(Block(width, config.heads) for _ in range(config.depth))
+        self.final_layer = Readout(width, config.action)
+        self.initialise()
+
+    def initialise(self) -> None:
+        """Xavier weights, zero biases, small scalar embedders, and a last layer of zeros: an untrained model answers exactly 0."""
+        for module in self.modules():
+            if isinstance(module, nn.Linear):
+                nn.init.xavier_uniform_(module.weight)
+                nn.init.zeros_(module.bias)
+        for embedder in (self.t_embedder, self.freq_embedder):
+            for layer in (embedder.mlp[0], embedder.mlp[2]):
+                nn.init.normal_(layer.weight, std=0.02)
+        nn.init.zeros_(self.final_layer.ffn_final.fc2.weight)
+
+    def remember(self, words: Tensor, words_mask: Tensor | None, images: Tensor) -> list[Memory]:
+        """Alternating condition injection: even blocks get the words, odd blocks the images. words (B, L, D), images (B, N, D)."""
+        words = words + self.lang_cond_pos_embed[:, : words.shape[1]]
+        images = images + self.img_cond_pos_embed
+        turns = ((words, words_mask), (images, None))
+        return [block.cross_attn.remember(*turns[i % 2]) for i, block in enumerate(self.blocks)]
+
+    def forward(self, state_and_actions: Tensor, t: Tensor, hz: Tensor, memories: list[Memory]) -> Tensor:
+        """state_and_actions (B, 1 + H, D), t [B] or [1], hz [B] → clean actions (B, H, A)."""
+        step = self.t_embedder(t).expand(len(state_and_actions), -1)
+        x = torch.cat([step[:, None], self.freq_embedder(hz)[:, None], state_and_actions], dim=1)  # (B, T, D)
+        x = x + self.x_pos_embed
+        for block, memory in zip(self.blocks, memories, strict=True):
+            x = block(x, memory)
+        return self.final_layer(x)[:, -self.horizon :]
+
+
+def adaptor(kind: str, width_in: int, width: int) -> nn.Module:
+    """`linear`, or `mlpNx_gelu`: N linear layers with tanh-GELU between them."""
+    if kind == "linear":
+        return nn.Linear(width_in, width)
+    layers: list[nn.Module] = [nn.Linear(width_in, width)]
+    for _ in range(int(kind.removeprefix("mlp").removesuffix("x_gelu")) - 1):
+        layers += [nn.GELU(approximate="tanh"), nn.Linear(width, width)]
+    return nn.Sequential(*layers)
