@@ -1,16 +1,16 @@
 """Everything saydo raises on purpose. Failures of the world (a missed grasp) are Outcomes, not exceptions.
 
-    SaydoError                 what was asked, what exists, the nearest match, what to do
-    ├── ConfigError            config.yaml, a scene or a demo script is wrong
-    ├── SkillError             a skill plug-in is refused at load
-    ├── UnknownThing           a name that is not in the scene
-    ├── WrongShape             an array is not what its field promises
-    ├── Mismatch               robot and policy do not fit together
-    ├── PolicyError            the policy cannot answer: down, late, or nonsense
-    ├── ModelServerError       the language model cannot answer
-    ├── WeightsError           a checkpoint does not fit its model
-    ├── RobotError             the body is broken or out of reach
-    └── RecordError            a run cannot be written or read
+SaydoError                 what was asked, what exists, the nearest match, what to do
+├── ConfigError            config.yaml, a scene or a demo script is wrong
+├── SkillError             a skill plug-in is refused at load
+├── UnknownThing           a name that is not in the scene
+├── WrongShape             an array is not what its field promises
+├── Mismatch               robot and policy do not fit together
+├── PolicyError            the policy cannot answer: down, late, or nonsense
+├── ModelServerError       the language model cannot answer
+├── WeightsError           a checkpoint does not fit its model
+├── RobotError             the body is broken or out of reach
+└── RecordError            a run cannot be written or read
 """
 
 from collections.abc import Iterable

@@ -1,0 +1,193 @@
+"""The built-in skills of a tabletop: pick, place, stack, open, close, press, home."""
+
+from typing import Annotated, Literal
+
+from agent.skills.skill import Kind, Skill
+from agent.types import Scene
+
+Movable = Annotated[str, Kind("block")]
+Drawer = Annotated[str, Kind("drawer")]
+Button = Annotated[str, Kind("button")]
+Relation = Literal["in", "on", "left of", "right of", "in front of", "behind", "next to"]
+
+SUPPORTS = {"in": ("bowl", "drawer"), "on": ("block", "table")}
+"""What a thing can be put in or on. The other relations take anything that stands on the table."""
+
+
+def buried(scene: Scene, name: str) -> list[str]:
+    """What has to be taken away before `name` can be grasped."""
+    return [fact[1] for fact in scene.facts if len(fact) == 3 and fact[0] == "on" and fact[2] == name]
+
+
+def shut_in(scene: Scene, name: str) -> list[str]:
+    """The closed drawers that `name` lies in."""
+    return [place for place in scene.where(name, "in") if scene.find(place).kind == "drawer" and not scene.has("open", place)]
+
+
+def free_hand(scene: Scene) -> list[Skill]:
+    """Put down what is held."""
+    return [Place(thing=scene.holding, relation="on", target="table")] if scene.holding else []
+
+
+def free_thing(scene: Scene, name: str) -> list[Skill]:
+    """What stands between the hand and a thing: a full hand first, then closed drawers, then what lies on top."""
+    if hand := free_hand(scene):
+        return hand
+    return [Open(thing=drawer) for drawer in shut_in(scene, name)] + [Pick(thing=top) for top in buried(scene, name)]
+
+
+class Pick(
+    Skill,
+    say="pick up the {thing}",
+    also=("grab the {thing}", "take the {thing}", "lift the {thing}", "get the {thing}", "hold the {thing}", "grasp the {thing}"),
+):
+    """Grasp a block and lift it. Needs an empty hand and nothing on top of the block."""
+
+    thing: Movable
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding is None and not buried(scene, self.thing) and not shut_in(scene, self.thing)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return free_thing(scene, self.thing)
+
+    def done(self, scene: Scene) -> bool:
+        return scene.holding == self.thing and not scene.where(self.thing, "on", "in")
+
+
+class Place(
+    Skill,
+    say="put the {thing} {relation} the {target}",
+    also=(
+        "place the {thing} {relation} the {target}",
+        "drop the {thing} {relation} the {target}",
+        "move the {thing} {relation} the {target}",
+        "set the {thing} {relation} the {target}",
+        "bring the {thing} {relation} the {target}",
+    ),
+):
+    """Put what is held somewhere: in a bowl or an open drawer, on a block or the table, or beside another thing."""
+
+    thing: Movable
+    relation: Relation
+    target: str
+
+    def fits(self, scene: Scene) -> bool:
+        """Does the sentence make sense: nothing can be put in the table or on a button."""
+        kind = scene.find(self.target).kind
+        if self.relation in SUPPORTS:
+            return kind in SUPPORTS[self.relation]
+        return kind in ("block", "bowl") and (self.target == scene.holding or "table" in scene.where(self.target, "on"))
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding == self.thing and self.fits(scene) and not self.blocked(scene)
+
+    def blocked(self, scene: Scene) -> bool:
+        """The target is shut, or something stands where the thing should go."""
+        kind = scene.find(self.target).kind
+        return (kind == "drawer" and not scene.has("open", self.target)) or (kind == "block" and bool(buried(scene, self.target)))
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        if not self.fits(scene):
+            return []
+        if self.blocked(scene):
+            return free_place(scene, self.target)
+        pick = Pick(thing=self.thing)
+        return [pick] if pick.can(scene) else [*pick.needs(scene), pick]
+
+    def done(self, scene: Scene) -> bool:
+        return scene.holding != self.thing and scene.has(self.relation, self.thing, self.target) and not scene.has("moving", self.thing)
+
+
+class Stack(
+    Skill,
+    say="stack the {thing} on the {target}",
+    also=("stack the {thing} on top of the {target}", "pile the {thing} on the {target}", "put the {thing} on top of the {target}"),
+    time_limit_s=45.0,
+):
+    """Build a tower of two: fetch a block, unless it is in the hand already, and set it down on another block."""
+
+    thing: Movable
+    target: Movable
+
+    def can(self, scene: Scene) -> bool:
+        if buried(scene, self.target) or shut_in(scene, self.target) or scene.where(self.target, "in"):
+            return False
+        return scene.holding == self.thing or Pick(thing=self.thing).can(scene)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        if buried(scene, self.target):
+            return free_place(scene, self.target)
+        if target_in := [place for place in scene.where(self.target, "in")]:
+            return [*Pick(thing=self.target).needs(scene), Place(thing=self.target, relation="on", target="table")] if target_in else []
+        return Pick(thing=self.thing).needs(scene)
+
+    def done(self, scene: Scene) -> bool:
+        return scene.holding != self.thing and scene.has("on", self.thing, self.target) and not scene.has("moving", self.thing)
+
+
+class Open(Skill, say="open the {thing}", also=("pull the {thing} open", "pull out the {thing}", "slide the {thing} open")):
+    """Pull a drawer out by its handle. Needs an empty hand."""
+
+    thing: Drawer
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding is None and not scene.has("open", self.thing)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return free_hand(scene)
+
+    def done(self, scene: Scene) -> bool:
+        return scene.has("open", self.thing)
+
+
+class Close(Skill, say="close the {thing}", also=("shut the {thing}", "push the {thing} shut", "push the {thing} closed")):
+    """Push a drawer shut. Needs an empty hand."""
+
+    thing: Drawer
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding is None and not scene.has("closed", self.thing)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return free_hand(scene)
+
+    def done(self, scene: Scene) -> bool:
+        return scene.has("closed", self.thing)
+
+
+class Press(Skill, say="press the {thing}", also=("push the {thing}", "hit the {thing}", "tap the {thing}")):
+    """Press a button once; it toggles its light. Needs an empty hand."""
+
+    thing: Button
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding is None
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return free_hand(scene)
+
+    def done(self, scene: Scene) -> bool:
+        return scene.has("pressed", self.thing)
+
+
+class Home(
+    Skill,
+    say="move the arm home",
+    also=("go home", "return home", "move the arm back", "retract the arm", "go to the home position"),
+):
+    """Bring the arm to its resting pose above the table, keeping what is in the hand."""
+
+    def can(self, scene: Scene) -> bool:
+        return not scene.has("home", "gripper")
+
+    def done(self, scene: Scene) -> bool:
+        return scene.has("home", "gripper")
+
+
+def free_place(scene: Scene, target: str) -> list[Skill]:
+    """Make room: open the drawer, or take away what stands on the block; with an empty hand."""
+    if scene.find(target).kind == "drawer":
+        drawer = Open(thing=target)
+        return [drawer] if drawer.can(scene) else [*drawer.needs(scene), drawer]
+    return [*free_hand(scene), *(Pick(thing=top) for top in buried(scene, target) if top != scene.holding)]
