@@ -12,10 +12,12 @@ Sources: DDPM (arXiv 2006.11239), cosine schedule (2102.09672), DPM-Solver++ (22
 
 import math
 from collections.abc import Callable, Iterator
-from functools import cache
+from functools import cache, partial
 
 import torch
 from torch import Tensor
+
+from agent.executor.models.sampling import Guide, guided_clean
 
 TRAIN_STEPS = 1000
 
@@ -57,35 +59,40 @@ def solver_steps(steps: int) -> tuple[list[int], Tensor]:
     return times, torch.cat([((1 - left) / left).sqrt(), torch.zeros(1)])
 
 
-def solve(predict: Predict, noise: Tensor, steps: int = 5) -> Iterator[tuple[Tensor, Tensor]]:
-    """DPM-Solver++(2M): from noise (B, ...) to a clean action; yields (predicted clean action, x after the step) `steps` times.
+def solve(predict: Predict, noise: Tensor, steps: int = 5, guide: Guide | None = None) -> Iterator[tuple[Tensor, Tensor]]:
+    """DPM-Solver++(2M): from noise (B, H, A) to a clean action; yields (predicted clean action, x after the step) `steps` times.
 
     Arithmetic between the network's calls is float32; x keeps the dtype of `noise`. Nothing is remembered between calls, so the result
-    is a function of (predict, noise, steps) alone.
+    is a function of the arguments alone. A guide corrects every prediction (see sampling.py).
     """
+    if guide is not None and guide.frozen:
+        raise ValueError("Frozen rows need a model with one time per row; this one has a single time per chunk. Use a guide with frozen=0.")
     times, sigmas = solver_steps(steps)
     alphas = 1 / (1 + sigmas**2).sqrt()  # signal scale; σ · alpha is the noise scale, and their squares add up to 1
     spreads = sigmas * alphas
     lambdas = -sigmas.log()  # log signal-to-noise: the clock on which the solution is smooth; infinite at σ = 0
     x, before = noise, torch.zeros_like(noise, dtype=torch.float32)
     for i, t in enumerate(times):
-        clean = predict(x, t)
-        now = clean.float()
+        clean = guided_clean(partial(_float_predict, predict, t, noise.dtype), x.float(), alphas[i].item(), spreads[i].item(), guide)
         if i == steps - 1:
-            x = clean
+            x = clean.to(noise.dtype)
         else:
             h = lambdas[i + 1] - lambdas[i]
-            ahead = now if i == 0 else now + 0.5 * (now - before) * (h / (lambdas[i] - lambdas[i - 1])).item()
+            ahead = clean if i == 0 else clean + 0.5 * (clean - before) * (h / (lambdas[i] - lambdas[i - 1])).item()
             shrink, pull = (spreads[i + 1] / spreads[i]).item(), (alphas[i + 1] * torch.expm1(-h)).item()
             x = (shrink * x.float() - pull * ahead).to(noise.dtype)
-        before = now
+        before = clean
         yield clean, x
 
 
-def sample(predict: Predict, noise: Tensor, steps: int = 5) -> Tensor:
+def _float_predict(predict: Predict, t: int, dtype: torch.dtype, x: Tensor) -> Tensor:
+    return predict(x.to(dtype), t).float()
+
+
+def sample(predict: Predict, noise: Tensor, steps: int = 5, guide: Guide | None = None) -> Tensor:
     """The clean action at the end of `solve`, shaped like `noise`."""
     x = noise
-    for _, x in solve(predict, noise, steps):  # noqa: B007
+    for _, x in solve(predict, noise, steps, guide):  # noqa: B007
         pass
     return x
 

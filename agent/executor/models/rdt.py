@@ -19,7 +19,7 @@ Modules carry the names of the published checkpoints, so that those load without
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, cast
 
 import torch
 import torch.nn.functional as F
@@ -27,6 +27,7 @@ from torch import Tensor, nn
 
 from agent.executor.models.diffusion import add_noise, sample
 from agent.executor.models.rdt_positions import frequencies, grid_positions, line_positions, token_positions
+from agent.executor.models.sampling import Guide
 
 RENAMES: tuple[tuple[str, str], ...] = ()
 """(pattern, replacement) from published parameter names to ours: none, they are the same."""
@@ -195,7 +196,7 @@ class NumberToken(nn.Module):
         self.mlp = nn.Sequential(nn.Linear(256, width), nn.SiLU(), nn.Linear(width, width))
 
     def forward(self, values: Tensor) -> Tensor:
-        return self.mlp(frequencies(values, 256).to(self.mlp[0].weight.dtype))
+        return self.mlp(frequencies(values, 256).to(next(self.mlp.parameters()).dtype))
 
 
 class Transformer(nn.Module):
@@ -219,9 +220,9 @@ class Transformer(nn.Module):
             if isinstance(module, nn.Linear):
                 nn.init.xavier_uniform_(module.weight)
                 nn.init.zeros_(module.bias)
-        for embedder in (self.t_embedder, self.freq_embedder):
-            for layer in (embedder.mlp[0], embedder.mlp[2]):
-                nn.init.normal_(layer.weight, std=0.02)
+        for module in (*self.t_embedder.modules(), *self.freq_embedder.modules()):
+            if isinstance(module, nn.Linear):
+                nn.init.normal_(module.weight, std=0.02)
         nn.init.zeros_(self.final_layer.ffn_final.fc2.weight)
 
     def remember(self, words: Tensor, words_mask: Tensor | None, images: Tensor) -> list[Memory]:
@@ -229,7 +230,7 @@ class Transformer(nn.Module):
         words = words + self.lang_cond_pos_embed[:, : words.shape[1]]
         images = images + self.img_cond_pos_embed
         turns = ((words, words_mask), (images, None))
-        return [block.cross_attn.remember(*turns[i % 2]) for i, block in enumerate(self.blocks)]
+        return [cast(Block, block).cross_attn.remember(*turns[i % 2]) for i, block in enumerate(self.blocks)]
 
     def forward(self, state_and_actions: Tensor, t: Tensor, hz: Tensor, memories: list[Memory]) -> Tensor:
         """state_and_actions (B, 1 + H, D), t [B] or [1], hz [B] → clean actions (B, H, A)."""
@@ -249,3 +250,71 @@ def adaptor(kind: str, width_in: int, width: int) -> nn.Module:
     for _ in range(int(kind.removeprefix("mlp").removesuffix("x_gelu")) - 1):
         layers += [nn.GELU(approximate="tanh"), nn.Linear(width, width)]
     return nn.Sequential(*layers)
+
+
+@dataclass(frozen=True, eq=False)
+class Senses:
+    """What RDT is told about one instant, for B robots. Encoded by encoders.py and embodiment.py; all in the model's dtype."""
+
+    words: Tensor  # (B, L, words_width), hidden states of the instruction
+    words_mask: Tensor | None  # bool (B, L), True = a real word; every row has at least one. None: all real
+    images: Tensor  # (B, N, image_width): [exterior, right wrist, left wrist] one step ago, then now
+    state: Tensor  # (B, A), unified slots, zero where absent
+    has: Tensor  # (B, A), 1 where the robot has that slot, else 0; the same for state and actions
+    hz: Tensor  # float [B], control frequency, 0 = unknown
+
+    def __post_init__(self) -> None:
+        if self.words_mask is not None and not self.words_mask.any(dim=1).all():
+            raise ValueError("An instruction without a single word leaves nothing to attend to; an empty one still has its end token.")
+
+
+class RDT(nn.Module):
+    """Adaptors around the denoiser, the loss, and sampling."""
+
+    def __init__(self, config: RDTConfig) -> None:
+        super().__init__()
+        self.config = config
+        self.model = Transformer(config)
+        self.lang_adaptor = adaptor(config.words_adaptor, config.words_width, config.width)
+        self.img_adaptor = adaptor(config.image_adaptor, config.image_width, config.width)
+        self.state_adaptor = adaptor(config.state_adaptor, 2 * config.action, config.width)  # [values, mask], state and actions alike
+
+    def adapt(self, senses: Senses) -> tuple[Tensor, Tensor]:
+        """Words (B, L, D) and images (B, N, D) in the model's width."""
+        return self.lang_adaptor(senses.words), self.img_adaptor(senses.images)
+
+    def remember(self, senses: Senses) -> list[Memory]:
+        """Everything a chunk needs of words and images, once: keys and values for every block."""
+        words, images = self.adapt(senses)
+        return self.model.remember(words, senses.words_mask, images)
+
+    def denoise(self, noisy: Tensor, t: Tensor, senses: Senses, memories: list[Memory]) -> Tensor:
+        """One look at noisy actions (B, H, A) at t int [B] or [1] → the clean actions it believes in (B, H, A)."""
+        values = torch.cat([senses.state[:, None], noisy], dim=1)
+        has = senses.has[:, None].expand_as(values)
+        return self.model(self.state_adaptor(torch.cat([values, has], dim=2)), t, senses.hz, memories)
+
+    def forward(self, noisy: Tensor, t: Tensor, senses: Senses) -> Tensor:
+        return self.denoise(noisy, t, senses, self.remember(senses))
+
+    def loss(self, actions: Tensor, noise: Tensor, t: Tensor, senses: Senses) -> Tensor:
+        """Squared error (B, H, A), slot by slot; train on its plain mean. Absent slots are taught to be zero, not left out."""
+        return (self(add_noise(actions, noise, t), t, senses) - actions) ** 2
+
+    @torch.no_grad()
+    def sample(
+        self, senses: Senses, noise: Tensor, steps: int | None = None, guide: Guide | None = None, remember: bool = True
+    ) -> Tensor:
+        """Noise (B, H, A), all slots → a chunk of actions (B, H, A), zero where the robot has no such slot.
+
+        A function of its arguments alone. `guide` pulls the first rows to a chunk that already runs (sampling.py). remember=False
+        recomputes keys and values of words and images at every step: the same numbers, slower, kept to check and to measure against.
+        """
+        words, images = self.adapt(senses)
+        memories = self.model.remember(words, senses.words_mask, images) if remember else None
+
+        def clean(x: Tensor, t: int) -> Tensor:
+            times = torch.full((1,), t, device=x.device)
+            return self.denoise(x, times, senses, memories or self.model.remember(words, senses.words_mask, images))
+
+        return sample(clean, noise, steps or self.config.steps, guide) * senses.has[:, None]

@@ -19,9 +19,13 @@ def sinusoid(width: int, positions: Tensor) -> Tensor:
 
 
 def frequencies(values: Tensor, width: int = 256) -> Tensor:
-    """float32[B, width] for plain numbers [B] (a diffusion step, or Hz): cosines first, then sines, w_j = 10000^(−2j / width)."""
+    """float32[B, width] for plain numbers [B] (a diffusion step, or Hz): cosines first, then sines, w_j = 10000^(−2j / width).
+
+    Exponents and angles are rounded to float32, as in the published models; the exponential between them is exact on every device.
+    """
     half = width // 2
-    waves = torch.exp(-math.log(10000) * torch.arange(half, dtype=torch.float32, device=values.device) / half)
+    exponents = -math.log(10000) * torch.arange(half, dtype=torch.float32, device=values.device) / half
+    waves = exponents.double().exp().float()
     angles = values.float()[:, None] * waves
     return torch.cat([angles.cos(), angles.sin()], dim=1)
 
