@@ -1,0 +1,242 @@
+"""The command line: `saydo run WORDS`, chat, demo, serve, skills, doctor, replay."""
+
+import json
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from agent.config import Config, load_config
+from agent.errors import ConfigError, SaydoError
+
+app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Tell a robot what to do in words.")
+
+ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another config.yaml.")]
+Seed = Annotated[int | None, typer.Option(help="Seed of the simulated scene (robot.seed).")]
+SceneName = Annotated[str | None, typer.Option("--scene", help="Scene of the simulator (robot.scene).")]
+PolicyName = Annotated[str | None, typer.Option("--policy", help="oracle, or module:Class (policy.name).")]
+Local = Annotated[bool, typer.Option("--local", help="Run the policy in this process instead of behind Ray Serve.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON object as the last line of standard output.")]
+Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live screen.")]
+Pace = Annotated[float | None, typer.Option(help="1 = real time, 2 = twice as fast, 0 = as fast as it goes (robot.pace).")]
+Runs = Annotated[Path | None, typer.Option("--runs", help="Folder for run folders (runs.folder).")]
+NoVideo = Annotated[bool, typer.Option("--no-video", help="Record everything but the video.")]
+FAILED = {"done": 0, "asked": 3, "declined": 4, "stopped": 5, "failed": 1}
+
+
+def configure(path: Path | None, **changes: Any) -> Config:
+    """config.yaml with the options of the command line set over it."""
+    return load_config(path, {key.replace("__", "."): value for key, value in changes.items() if value is not None})
+
+
+@app.command()
+def run(
+    words: Annotated[list[str] | None, typer.Argument(help="What to do, in plain words.")] = None,
+    config: ConfigPath = None,
+    seed: Seed = None,
+    scene: SceneName = None,
+    policy: PolicyName = None,
+    local: Local = False,
+    as_json: AsJson = False,
+    plain: Plain = False,
+    pace: Pace = None,
+    runs: Runs = None,
+    no_video: NoVideo = False,
+    resume: Annotated[Path | None, typer.Option(help="Go on with a run that was cut off: its folder.")] = None,
+) -> None:
+    """Do one instruction and leave a run folder. Exit status: 0 done, 3 asked, 4 declined, 5 stopped, 1 failed, 2 cannot start."""
+    from agent.app import configure_resumed, open_agent
+    from agent.chat import Typed, converse, make_view, run_once, show
+
+    if words and resume:
+        raise ConfigError("`saydo run --resume RUN` goes on with what was said before; leave the words out.")
+    console = Console(stderr=as_json)
+    settings = configure(
+        config,
+        robot__seed=seed,
+        robot__scene=scene,
+        robot__pace=pace,
+        policy__name=policy,
+        runs__folder=runs,
+        runs__video=False if no_video else None,
+    )
+    if resume:
+        settings = configure_resumed(settings, resume)
+    sentence = " ".join(words or [])
+    typed = Typed()
+    with make_view(console, typed, plain or as_json) as view:
+        with open_agent(settings, sentence, local=local, resume=resume, watch=view.event, progress=view.progress) as agent:
+            if resume:
+                result = agent.resume()
+                show(console, result)
+            elif view.interactive:
+                result = converse(agent, typed, console, sentence, once=True)
+            else:
+                result = run_once(agent, sentence, lambda found: show(console, found))
+    finish(result, as_json, console)
+
+
+def finish(result: Any, as_json: bool, console: Console) -> None:
+    """Say where the record is; print the JSON line; exit with the status."""
+    if result is None:
+        raise typer.Exit(0)
+    console.print(Text(f"  {result.folder}/report.html", style="dim"), soft_wrap=True)
+    if as_json:
+        print(json.dumps(result.model_dump(mode="json"), ensure_ascii=False), flush=True)
+    raise typer.Exit(FAILED[result.status])
+
+
+@app.command()
+def chat(
+    config: ConfigPath = None,
+    seed: Seed = None,
+    scene: SceneName = None,
+    policy: PolicyName = None,
+    local: Local = False,
+    plain: Plain = False,
+    pace: Pace = 2.0,
+    runs: Runs = None,
+    no_video: NoVideo = False,
+) -> None:
+    """Talk with the robot. Type at any time: `stop` stands it still, a correction replans, `bye` leaves."""
+    from agent.app import open_agent
+    from agent.chat import Typed, converse, make_view
+
+    console = Console()
+    settings = configure(
+        config,
+        robot__seed=seed,
+        robot__scene=scene,
+        robot__pace=pace,
+        policy__name=policy,
+        runs__folder=runs,
+        runs__video=False if no_video else None,
+    )
+    typed = Typed()
+    with make_view(console, typed, plain) as view:
+        with open_agent(settings, "chat", local=local, watch=view.event, progress=view.progress) as agent:
+            console.print(Text("Here: " + ", ".join(agent.scene().names()) + ".  Say what to do; `bye` leaves.", style="dim"))
+            result = converse(agent, typed, console, None, once=False)
+    if result:
+        console.print(Text(f"  {result.folder}/report.html", style="dim"))
+
+
+@app.command()
+def demo(
+    name: Annotated[str | None, typer.Argument(help="A shipped demo or a YAML file of your own.")] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the shipped demos.")] = False,
+    config: ConfigPath = None,
+    seed: Seed = None,
+    policy: PolicyName = None,
+    local: Local = False,
+    as_json: AsJson = False,
+    plain: Plain = False,
+    pace: Pace = None,
+    runs: Runs = None,
+    no_video: NoVideo = False,
+) -> None:
+    """Play a scripted long-horizon demo: what is said and what goes wrong, and check what must hold at the end."""
+    from agent.chat import Typed, make_view, show
+    from agent.demo import load_demo, play, shipped_demos
+
+    console = Console(stderr=as_json)
+    if list_ or name is None:
+        for script in shipped_demos():
+            console.print(Text.assemble((f"{script.name:24}", "bold"), script.title))
+        return
+    script = load_demo(name)
+    settings = configure(
+        config,
+        robot__seed=script.seed if seed is None else seed,
+        robot__scene=script.scene,
+        robot__pace=pace,
+        policy__name=policy,
+        runs__folder=runs,
+        runs__video=False if no_video else None,
+    )
+    with make_view(console, Typed(), plain or as_json) as view:
+        result, missing = play(script, settings, local=local, watch=view.event, progress=view.progress)
+    show(console, result)
+    for sentence in missing:
+        console.print(Text(f"✗ must hold at the end: {sentence}", style="bold red"))
+    if missing and result.status == "done":
+        result = result.model_copy(update={"status": "failed", "why": "must hold at the end: " + "; ".join(missing)})
+    finish(result, as_json, console)
+
+
+@app.command()
+def serve(config: ConfigPath = None, policy: PolicyName = None) -> None:
+    """Keep a policy served by Ray until Ctrl-C; `saydo run` finds and uses it, other openpi clients may too."""
+    from agent.app import serve_until_interrupted
+
+    console = Console()
+    settings = configure(config, policy__name=policy)
+    serve_until_interrupted(settings, lambda stage: console.print(Text(f"  {stage}", style="dim")))
+
+
+@app.command()
+def skills(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """List each skill with its sentence and where it came from."""
+    from agent.skills.library import gather
+    from agent.skills.skill import source_of
+
+    library = gather(configure(config).skills)
+    if as_json:
+        rows = [{"skill": s.skill_name(), "say": s.say, "doc": (s.__doc__ or "").strip(), "from": source_of(s)} for s in library]
+        print(json.dumps(rows))
+        return
+    table = Table("skill", "say", "what it does", "from", box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for skill in library:
+        table.add_row(skill.skill_name(), skill.say, (skill.__doc__ or "").strip().split("\n")[0], skill.__module__)
+    Console().print(table)
+
+
+@app.command()
+def doctor(config: ConfigPath = None, as_json: AsJson = False) -> None:
+    """Check versions, the model server, cameras, Ray and weights, and say what to do about each failing line."""
+    from agent.doctor import examine
+
+    rows = examine(configure(config))
+    if as_json:
+        print(json.dumps([row.model_dump() for row in rows]))
+    else:
+        console = Console()
+        for row in rows:
+            mark = "[green]✓[/]" if row.ok else "[red]✗[/]"
+            console.print(Text.from_markup(f"{mark} "), Text(f"{row.name:22} {row.found}"), end="\n", soft_wrap=True)
+            if not row.ok:
+                console.print(Text(f"  → {row.advice}", style="yellow"), soft_wrap=True)
+    raise typer.Exit(0 if all(row.ok for row in rows) else 1)
+
+
+@app.command()
+def replay(
+    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    config: ConfigPath = None,
+    as_json: AsJson = False,
+) -> None:
+    """Simulate a recorded run again, from its commands alone, and prove that everything comes out equal, bit for bit."""
+    from agent.app import replay_run
+
+    verdict = replay_run(configure(config), run)
+    print(json.dumps(verdict.model_dump(mode="json")) if as_json else verdict.sentence)
+    raise typer.Exit(0 if verdict.equal else 1)
+
+
+def main() -> None:
+    """Run the command line; what saydo raises on purpose is shown as a sentence, with exit status 2."""
+    try:
+        app()
+    except SaydoError as error:
+        Console(stderr=True).print(Text(str(error), style="red"), soft_wrap=True)
+        if "--json" in sys.argv:
+            print(json.dumps({"status": "error", "why": str(error), "error": type(error).__name__}), flush=True)
+        sys.exit(2)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,183 @@
+"""The agent on one screen: look → choose → act → judge → (look | ask).
+
+What flows is the State: words, facts and verdicts, checkpointed in SQLite after every node, so that a killed process resumes. What is
+lent is the Context: the live robot, the planner, the executor, the record. Three rules keep motion safe under a graph that may re-run
+its nodes: `act` never interrupts; `ask`, which does, never moves the robot; `act` is never retried, it always follows a fresh look.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Literal, TypedDict
+
+from langgraph.graph import END, START, StateGraph
+from langgraph.runtime import Runtime
+from langgraph.types import Command, interrupt
+
+from agent.executor.executor import Executor
+from agent.mailbox import Mailbox, is_go_on, is_stop
+from agent.planner.judge import judge as judge_step
+from agent.planner.memory import Memory
+from agent.planner.saycan import Decision, Planner, Request, Step
+from agent.skills.library import Library
+from agent.types import Outcome, Robot, Scene
+
+Ending = Literal["done", "failed", "declined", "stopped"]
+TRIES = 3
+"""After so many failures of one and the same call the person is asked."""
+
+
+class State(TypedDict, total=False):
+    """What is known, said and decided so far."""
+
+    said: list[str]
+    """The person's sentences in force: the instruction, then corrections and answers."""
+    scene: Scene
+    decision: Decision
+    decisions: int
+    outcome: Outcome
+    began: int
+    """Tick at which the current subtask began."""
+    history: list[Step]
+    status: Ending | None
+    why: str
+
+
+@dataclass
+class Context:
+    """What is lent to the nodes and never stored."""
+
+    robot: Robot
+    library: Library
+    planner: Planner
+    memory: Memory
+    executor: Executor
+    mailbox: Mailbox
+    max_decisions: int
+    emit: Callable[..., None]
+    """emit(kind, **fields): tells the record and everyone who watches."""
+    remember_world: Callable[[], None] = field(default=lambda: None)
+    """Saves the simulated world, so that a killed run can go on from here."""
+
+
+def look(state: State, runtime: Runtime[Context]) -> Command[Literal["choose", "__end__"]]:
+    """Sense the scene and hear what was said meanwhile."""
+    context = runtime.context
+    heard = context.mailbox.take()
+    for words in heard:
+        context.emit("said", by="person", words=words)
+    if any(is_stop(words) for words in heard):
+        return stand_still(context, "the person said so")
+    said = [*state["said"], *(words for words in heard if words.strip() and not is_go_on(words))]
+    scene = seen(context.robot)
+    context.emit("looked", tick=scene.tick, scene=scene.model_dump(mode="json"))
+    return Command(goto="choose", update={"said": said, "scene": scene, "status": None, "why": ""})
+
+
+def choose(state: State, runtime: Runtime[Context]) -> Command[Literal["act", "ask", "__end__"]]:
+    """Say × can: pick the next subtask, or finish, or find that the person has to be asked."""
+    context = runtime.context
+    made = state.get("decisions", 0) + 1
+    if made > context.max_decisions:
+        return end(context, "failed", f"gave up after {context.max_decisions} decisions (planner.max_decisions in config.yaml)")
+    decision = context.planner.decide(Request(words=tuple(state["said"]), scene=state["scene"], history=tuple(state["history"])))
+    context.emit("decision", tick=state["scene"].tick, number=made, **decision.model_dump(mode="json"))
+    update: Any = {"decision": decision, "decisions": made}
+    match decision.chosen.kind:
+        case "skill":
+            return Command(goto="act", update=update)
+        case "ask":
+            return Command(goto="ask", update=update)
+        case "done":
+            return end(context, "done", decision.why, update)
+        case _:
+            return end(context, "declined", decision.question or decision.why, update)
+
+
+def act(state: State, runtime: Runtime[Context]) -> Command[Literal["judge"]]:
+    """Carry out the chosen subtask, closed loop, until done, failed, out of time or interrupted by a word of the person."""
+    context = runtime.context
+    subtask = state["decision"].chosen.subtask
+    assert subtask is not None, "a decision of kind 'skill' carries a subtask"
+    ident = {"plan": len(state["said"]), "step": len(state["history"]) + 1, "attempt": failures(state["history"], subtask.key) + 1}
+    context.emit("subtask_started", tick=state["scene"].tick, subtask=subtask.model_dump(mode="json"), **ident)
+    skill = context.library.bind(subtask)
+    outcome = context.executor.run(skill, stop=context.mailbox.waiting, ident=ident)
+    return Command(goto="judge", update={"outcome": outcome, "began": state["scene"].tick})
+
+
+def judge(state: State, runtime: Runtime[Context]) -> Command[Literal["look", "ask", "__end__"]]:
+    """Decide by evidence what came of it, remember it, and find out whether to go on."""
+    context = runtime.context
+    subtask = state["decision"].chosen.subtask
+    assert subtask is not None
+    skill = context.library.bind(subtask)
+    after = seen(context.robot)
+    outcome = judge_step(skill, state["scene"], after, state["outcome"])
+    step = Step(subtask=subtask, outcome=outcome, since=state["began"], said=len(state["said"]))
+    history = [*state["history"], step]
+    context.memory.learn(skill, state["scene"], outcome)
+    context.remember_world()
+    context.emit("outcome", tick=after.tick, step=len(history), subtask=subtask.model_dump(mode="json"), **outcome.model_dump(mode="json"))
+    if not outcome.confirmed:
+        return end(context, "failed", f"the robot could not be confirmed to stand still: {outcome.why}", {"history": history})
+    tries = failures(history, subtask.key)
+    if outcome.status in ("failed", "timed_out") and tries and tries % TRIES == 0:
+        return Command(goto="ask", update={"history": history, "why": f"I tried {tries} times to {subtask.words}: {outcome.why}."})
+    return Command(goto="look", update={"history": history})
+
+
+def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["look", "__end__"]]:
+    """Put a question to the person and wait. This node is run again from its top when the answer comes: it must not move anything."""
+    context = runtime.context
+    decision = state["decision"]
+    trouble = state.get("why") or ""
+    question = f"{trouble} What shall I do?" if trouble else decision.question or decision.why
+    choices = ["try again", "stop"] if trouble else list(decision.choices)
+    answer = str(interrupt({"question": question, "choices": choices}))
+    context.emit("answered", question=question, words=answer)
+    if is_stop(answer):
+        return stand_still(context, "the person said so")
+    heard = [] if plainly_again(answer) or not answer.strip() else [answer]
+    return Command(goto="look", update={"said": [*state["said"], *heard], "why": ""})
+
+
+def build_graph() -> StateGraph[State, Context, State, State]:
+    """The wiring; each node names where it may go, so the picture draws itself."""
+    graph = StateGraph(State, context_schema=Context)
+    for node in (look, choose, act, judge, ask):
+        graph.add_node(node.__name__, node)
+    graph.add_edge(START, "look")
+    return graph
+
+
+def seen(robot: Robot) -> Scene:
+    scene = robot.observe(cameras=()).scene
+    assert scene is not None, "this robot has no scene; perception from pictures is not configured"
+    return scene
+
+
+def failures(history: list[Step], key: str) -> int:
+    """How often this very call has failed since the person last spoke or it last succeeded."""
+    count = 0
+    for step in reversed(history):
+        if step.subtask.key == key:
+            if step.outcome.status == "done" or step.said != history[-1].said:
+                break
+            count += step.outcome.status in ("failed", "timed_out")
+    return count
+
+
+def plainly_again(answer: str) -> bool:
+    return answer.strip().lower() in ("try again", "again", "retry") or is_go_on(answer)
+
+
+def end(context: Context, status: Ending, why: str, update: Any = None) -> Command[Any]:
+    return Command(goto=END, update={**(update or {}), "status": status, "why": why})
+
+
+def stand_still(context: Context, why: str) -> Command[Any]:
+    """Stop and say truthfully whether the robot is known to stand still."""
+    confirmed = context.robot.stop()
+    text = why if confirmed else f"{why}; BUT THE ROBOT COULD NOT BE CONFIRMED TO STAND STILL: use its emergency stop"
+    context.emit("stopped", confirmed=confirmed, why=text)
+    return end(context, "stopped", text)
