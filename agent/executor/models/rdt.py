@@ -29,9 +29,6 @@ from agent.executor.models.diffusion import add_noise, sample
 from agent.executor.models.rdt_positions import frequencies, grid_positions, line_positions, token_positions
 from agent.executor.models.sampling import Guide
 
-RENAMES: tuple[tuple[str, str], ...] = ()
-"""(pattern, replacement) from published parameter names to ours: none, they are the same."""
-
 
 @dataclass(frozen=True)
 class RDTConfig:
