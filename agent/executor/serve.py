@@ -1,0 +1,295 @@
+"""Policies served by Ray Serve: start it, find it, leave it small and quiet.
+
+    with serve_policy(partial(build, …), config.serve) as served, served.policy(deadline_s=5.0) as policy:
+        chunk = policy.predict(observation, subtask)
+
+`make` builds the policy inside the replica, in another process: it must be picklable, such as a function of a module, or a
+functools.partial of one. Everything listens on this machine alone unless `host` says otherwise. Ray is imported here when it is
+started and not before, since its settings are read from the environment at import.
+"""
+
+import contextlib
+import ipaddress
+import json
+import logging
+import os
+import shutil
+import socket
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from agent.config import ServeConfig
+from agent.errors import PolicyError
+from agent.executor.remote import RemotePolicy
+from agent.types import Policy
+
+APP = "saydo"
+SETTINGS = {
+    "RAY_SERVE_ENABLE_DIRECT_INGRESS": "1",  # a port for each replica: 0.3 ms a round trip instead of 5
+    "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",  # no load balancer waits for a replica to leave
+    "RAY_SERVE_PORT_QUARANTINE_S": "0",  # a replica that comes back may have its port back
+    "RAY_SERVE_LOG_TO_STDERR": "0",
+    "RAY_USAGE_STATS_ENABLED": "0",
+    "RAY_memory_monitor_refresh_ms": "0",  # Ray's own out-of-memory killer misreads small containers
+    "RAY_num_prestart_python_workers": "0",
+    "RAY_prestart_worker_first_driver": "0",
+    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # replicas see the accelerators of the machine
+    "OMP_NUM_THREADS": "1",
+}
+LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
+"""Ray's switch for "one machine only", named after the systems where it is the default: all of Ray's own ports stay on 127.0.0.1."""
+
+
+class Served:
+    """A policy that is being served, for as long as `serve_policy` is open."""
+
+    def __init__(self, host: str, front: str) -> None:
+        self.host = host
+        self.front = front
+        """ws://… of Serve's own proxy: it outlives replicas, and costs 5 ms a message more than a replica's own address."""
+
+    def addresses(self) -> list[str]:
+        """ws://… of each replica that runs now, as Serve's controller knows them; empty while none does."""
+        import ray
+
+        try:
+            controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
+            groups = ray.get(controller.get_target_groups.remote(APP), timeout=5.0)
+        except (ValueError, ray.exceptions.RayError):  # Ray is going down, or the controller is coming back
+            return []
+        targets = [target for group in groups for target in group.targets if target.name.startswith("SERVE_REPLICA")]
+        return [_address(self.host if _is_loopback(self.host) else target.ip, target.port) for target in targets]
+
+    def policy(self, deadline_s: float) -> RemotePolicy:
+        """The served policy, looking like a local one."""
+        return RemotePolicy(self.addresses(), deadline_s, resolve=self.addresses)
+
+
+@contextlib.contextmanager
+def serve_policy(
+    make: Callable[[], Policy],
+    config: ServeConfig,
+    progress: Callable[[str], None] = lambda stage: None,
+    *,
+    port: int | None = None,
+    stall_s: float = 60.0,
+) -> Iterator[Served]:
+    """Serve what `make` builds until the `with` block ends. Raises PolicyError if it is not ready within `config.start_deadline_s`.
+
+    `progress` hears each stage as it begins: "starting Ray", "starting Ray Serve", "loading the policy", "ready".
+    `port`: where `Served.front` listens, and the replicas on the ports after it; None: wherever there is room.
+    `stall_s`: see Worker. A replica that is stuck, or killed, is replaced by Ray; its robots reconnect.
+    """
+    deadline = time.monotonic() + config.start_deadline_s
+    with contextlib.ExitStack() as stack:
+        progress("starting Ray")
+        ours = stack.enter_context(ray_session(config, port))
+        progress("starting Ray Serve")
+        front = port or _free_port(config.host)
+        _start_serve(config.host, front)
+        served = Served(config.host, _address(config.host, front))
+        progress("loading the policy")
+        _deploy(make, config, stall_s)
+        if not ours:
+            stack.callback(_undeploy)
+        _wait_ready(served, config.replicas, deadline)
+        progress("ready")
+        yield served
+
+
+@contextlib.contextmanager
+def ray_session(config: ServeConfig, port: int | None = None) -> Iterator[bool]:
+    """Ray, small, quiet and on this machine: True if it was started here, and so ends here; False if this process had one already."""
+    first = port + 1 if port else 30000
+    ports = {"RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first), "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + 999)}
+    for name, value in {**SETTINGS, **(LOOPBACK if _is_loopback(config.host) else {})}.items():
+        os.environ.setdefault(name, value)
+    os.environ.update(ports)
+    import ray
+    from ray.serve.context import _set_global_client
+
+    if ray.is_initialized():
+        yield False
+        return
+    folder = tempfile.mkdtemp(prefix="saydo-", dir="/tmp" if os.path.isdir("/tmp") else None)  # Ray's socket paths must stay short
+    try:
+        ray.init(
+            num_cpus=config.cpus,
+            include_dashboard=False,
+            object_store_memory=128 << 20,
+            _temp_dir=folder,
+            log_to_driver=False,
+            logging_level=logging.ERROR,
+        )
+        yield True
+    finally:
+        ray.shutdown()
+        _set_global_client(None)  # else the next session would talk to this one's controller
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _start_serve(host: str, front: int) -> None:
+    from ray import serve
+
+    logging.getLogger("ray.serve").setLevel(logging.ERROR)
+    quiet = {"log_level": "WARNING", "enable_access_log": False}
+    serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": front}, logging_config=quiet)
+
+
+def _deploy(make: Callable[[], Policy], config: ServeConfig, stall_s: float) -> None:
+    """Hand the deployment to Serve's controller; returns before it is ready."""
+    from ray import serve
+
+    from agent.executor.replica import Replica
+
+    deployment = serve.deployment(serve.ingress()(Replica)).options(
+        num_replicas=config.replicas,
+        max_ongoing_requests=1000,  # every open websocket holds one of these
+        ray_actor_options={"num_cpus": 0},
+        graceful_shutdown_timeout_s=1.0,
+        health_check_period_s=1.0,
+        health_check_timeout_s=30.0,
+        max_constructor_retry_count=1,
+    )
+    about = {"version": version("saydo")}
+    app = deployment.bind(make, stall_s, about, _is_loopback(config.host))
+    serve.run_many([serve.RunTarget(target=app, name=APP, route_prefix="/")], wait_for_applications_running=False)
+
+
+def _wait_ready(served: Served, replicas: int, deadline: float) -> None:
+    from ray import serve
+
+    while len(served.addresses()) < replicas:
+        status = serve.status().applications.get(APP)
+        if status is not None and status.status in ("DEPLOY_FAILED", "UNHEALTHY"):
+            raise PolicyError(f"The policy cannot be loaded: {_last_line(status)}")
+        if time.monotonic() > deadline:
+            state = "unknown" if status is None else str(status.status.value)
+            raise PolicyError(f"Ray Serve was not ready in time (it is {state}). Give it longer: serve.start_deadline_s in config.yaml.")
+        time.sleep(0.05)
+
+
+def _undeploy() -> None:
+    from ray import serve
+
+    serve.delete(APP)
+
+
+def _last_line(status: Any) -> str:
+    """What Serve says went wrong: the last line of the traceback that it passes on."""
+    messages = [status.message, *(deployment.message for deployment in status.deployments.values())]
+    lines = [line.strip() for message in messages for line in message.splitlines() if line.strip()]
+    told = [line for line in lines if "Error" in line or "Exception" in line]
+    return (told or lines or ["Ray Serve gives no reason"])[-1]
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _address(host: str, port: int) -> str:
+    return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
+
+
+def _free_port(host: str) -> int:
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
+
+
+# --- a server that stays up, for others to find -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a server says of itself in `state_file()`."""
+
+    policy: str
+    pid: int
+    version: str
+    front: str
+    addresses: list[str]
+
+    def connect(self, deadline_s: float) -> RemotePolicy:
+        return RemotePolicy(self.addresses, deadline_s, resolve=_running_addresses)
+
+
+def state_file() -> Path:
+    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "saydo" / "serve.json"
+
+
+@contextlib.contextmanager
+def announced(served: Served, policy: str) -> Iterator[None]:
+    """Say in `state_file()` where the server is, as long as the `with` block lasts; kept true when replicas move."""
+    path, over = state_file(), threading.Event()
+    path.parent.mkdir(parents=True, exist_ok=True)
+
+    def write(addresses: list[str]) -> None:
+        fresh = path.with_suffix(f".{os.getpid()}")
+        fresh.write_text(json.dumps(asdict(Running(policy, os.getpid(), version("saydo"), served.front, addresses))))
+        fresh.replace(path)
+
+    def follow(known: list[str]) -> None:
+        while not over.wait(1.0):
+            if (now := served.addresses()) and now != known:
+                write(known := now)
+
+    first = served.addresses()
+    write(first)
+    follower = threading.Thread(target=follow, args=(first,), daemon=True)
+    follower.start()
+    try:
+        yield
+    finally:
+        over.set()
+        follower.join(timeout=10.0)
+        if (running := _read_state()) is not None and running.pid == os.getpid():
+            path.unlink(missing_ok=True)
+
+
+def find_server() -> Running | None:
+    """The server that stays up for this user, if one does and answers."""
+    running = _read_state()
+    if running is None or not _is_alive(running.pid):
+        return None
+    return running if any(_answers(address) for address in running.addresses) else None
+
+
+def _running_addresses() -> list[str]:
+    running = _read_state()
+    return [] if running is None else running.addresses
+
+
+def _read_state() -> Running | None:
+    try:
+        return Running(**json.loads(state_file().read_text()))
+    except (OSError, ValueError, TypeError):  # none there, or not one of this version
+        return None
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def _answers(address: str) -> bool:
+    host, _, port = address.removeprefix("ws://").rpartition(":")
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), timeout=1.0):
+            return True
+    except (OSError, ValueError):
+        return False
