@@ -1,0 +1,184 @@
+"""The things of the workbench, made of primitives: each function gives URDF text, sizes in m, masses in kg."""
+
+from collections.abc import Iterable
+from math import cos, pi, sin
+
+import numpy as np
+
+from sim.meshes import cached_file, obj_text
+
+RGB = tuple[float, float, float]
+XYZ = tuple[float, float, float]
+
+COLOURS: dict[str, RGB] = {
+    "red": (0.86, 0.20, 0.21),
+    "blue": (0.16, 0.42, 0.86),
+    "green": (0.20, 0.62, 0.33),
+    "yellow": (0.97, 0.78, 0.14),
+    "purple": (0.52, 0.29, 0.72),
+    "orange": (0.95, 0.48, 0.13),
+}
+WOOD, SHELL, FRONT, DARK, METAL = (0.80, 0.68, 0.54), (0.90, 0.88, 0.85), (0.36, 0.45, 0.53), (0.20, 0.22, 0.25), (0.62, 0.64, 0.67)
+LIT, UNLIT = (1.0, 0.87, 0.32), (0.30, 0.31, 0.30)
+
+BLOCK = 0.04
+BLOCK_MASS = 0.1
+BOWL_RADIUS, BOWL_HEIGHT, BOWL_FLOOR = 0.068, 0.034, 0.006
+BOWL_BASE, BOWL_WALL, BOWL_MASS, BOWL_SIDES = 0.046, 0.006, 0.15, 16
+TABLE: XYZ = (1.05, 1.30, 0.04)
+TABLE_X = 0.32
+
+DRAWER_TRAVEL, DRAWER_FRICTION = 0.14, 3.0
+CABINET: XYZ = (0.20, 0.28, 0.12)
+DRAWER_INSIDE: XYZ = (0.165, 0.246, 0.05)
+DRAWER_FLOOR = 0.014
+HANDLE_LENGTH, HANDLE_GRASP, HANDLE_Z = 0.055, 0.037, 0.085
+"""The handle is a fin thin in y: the hand, 0.2 m wide along y, then stays parallel to the cabinet front and clear of it."""
+FRONT_THICK = 0.010
+HANDLE_TO_INSIDE = HANDLE_GRASP + FRONT_THICK
+"""From the handle's grasp point to where the inside begins, along +x, m."""
+
+BUTTON_TRAVEL, BUTTON_FORCE, BUTTON_RADIUS = 0.012, 4.0, 0.022
+PANEL: XYZ = (0.22, 0.12, 0.03)
+CAP_HEIGHT = 0.018
+BUTTON_X, LIGHT_X = -0.05, 0.055
+"""Along the panel, from its middle."""
+
+
+def _origin(xyz: Iterable[float], rpy: Iterable[float] = (0, 0, 0)) -> str:
+    return f'<origin xyz="{" ".join(f"{v:.6f}" for v in xyz)}" rpy="{" ".join(f"{v:.6f}" for v in rpy)}"/>'
+
+
+def _material(colour: RGB) -> str:
+    return f'<material name="m{hash_colour(colour)}"><color rgba="{colour[0]} {colour[1]} {colour[2]} 1"/></material>'
+
+
+def hash_colour(colour: RGB) -> str:
+    """A colour as six hexadecimal digits."""
+    return "".join(f"{round(255 * value):02x}" for value in colour)
+
+
+def _geometry(shape: str) -> str:
+    return f"<geometry>{shape}</geometry>"
+
+
+def _box(size: XYZ) -> str:
+    return f'<box size="{size[0]:.6f} {size[1]:.6f} {size[2]:.6f}"/>'
+
+
+def _solid(shape: str, xyz: XYZ, colour: RGB, rpy: XYZ = (0, 0, 0)) -> str:
+    """A shape that is seen and touched alike."""
+    where, geometry = _origin(xyz, rpy), _geometry(shape)
+    return f"<visual>{where}{geometry}{_material(colour)}</visual><collision>{where}{geometry}</collision>"
+
+
+def _link(name: str, body: str, mass: float, centre: XYZ = (0, 0, 0), friction: float = 0.8) -> str:
+    inertial = f'<inertial>{_origin(centre)}<mass value="{mass}"/><inertia ixx="1e-4" iyy="1e-4" izz="1e-4" ixy="0" ixz="0" iyz="0"/></inertial>'
+    contact = f'<contact><lateral_friction value="{friction}"/><spinning_friction value="0.001"/></contact>'
+    return f'<link name="{name}">{contact}{inertial}{body}</link>'
+
+
+def _joint(name: str, child: str, xyz: XYZ, axis: XYZ, upper: float) -> str:
+    return (
+        f'<joint name="{name}" type="prismatic"><parent link="base"/><child link="{child}"/>{_origin(xyz)}'
+        f'<axis xyz="{axis[0]} {axis[1]} {axis[2]}"/><limit lower="0" upper="{upper}" effort="100" velocity="1"/></joint>'
+    )
+
+
+def _robot(name: str, parts: str) -> str:
+    return f'<?xml version="1.0"?><robot name="{name}">{parts}</robot>'
+
+
+def block(colour: RGB) -> str:
+    """A 4 cm cube; its frame is its centre."""
+    return _robot("block", _link("base", _solid(_box((BLOCK, BLOCK, BLOCK)), (0, 0, 0), colour), BLOCK_MASS))
+
+
+def bowl(colour: RGB) -> str:
+    """An open bowl with slanted walls; its frame is the middle of its height. Seen as a smooth shell, touched as 16 wall boxes and a floor."""
+    half = BOWL_HEIGHT / 2
+    lean = float(np.arctan2(BOWL_RADIUS - BOWL_BASE - BOWL_WALL, BOWL_HEIGHT))
+    lift = 0.002
+    length = (BOWL_HEIGHT - lift) / cos(lean)
+    middle = (BOWL_RADIUS + BOWL_BASE) / 2
+    side = 2 * BOWL_RADIUS * float(np.tan(pi / BOWL_SIDES))
+    walls = []
+    for index in range(BOWL_SIDES):
+        angle = 2 * pi * index / BOWL_SIDES
+        where = _origin((middle * cos(angle), middle * sin(angle), lift / 2), (0, lean, angle))
+        walls.append(f"<collision>{where}{_geometry(_box((BOWL_WALL, side, length)))}</collision>")
+    floor = f'<cylinder radius="{BOWL_BASE:.4f}" length="{BOWL_FLOOR}"/>'
+    walls.append(f"<collision>{_origin((0, 0, -half + BOWL_FLOOR / 2))}{_geometry(floor)}</collision>")
+    shell = cached_file(_bowl_mesh(), ".obj")
+    seen = f'<visual>{_geometry(f"<mesh filename={chr(34)}{shell}{chr(34)}/>")}{_material(colour)}</visual>'
+    return _robot("bowl", _link("base", seen + "".join(walls), BOWL_MASS))
+
+
+def _bowl_mesh(steps: int = 40) -> str:
+    """The bowl as a surface of revolution, outside up, over the rim, inside down; OBJ text."""
+    half = BOWL_HEIGHT / 2
+    profile = [(0.0, -half), (BOWL_BASE, -half), (BOWL_RADIUS, half), (BOWL_RADIUS - BOWL_WALL, half),
+               (BOWL_BASE - BOWL_WALL / 2, -half + BOWL_FLOOR), (0.0, -half + BOWL_FLOOR)]  # fmt: skip
+    angles = [2 * pi * step / steps for step in range(steps)]
+    vertices = np.array([(r * cos(a), r * sin(a), z) for r, z in profile for a in angles])
+    faces = []
+    for ring in range(len(profile) - 1):
+        for step in range(steps):
+            a, b = ring * steps + step, ring * steps + (step + 1) % steps
+            faces += [(a, b, b + steps), (a, b + steps, a + steps)]
+    return obj_text(*_used(vertices, np.array(faces)))
+
+
+def _used(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Without the faces that collapse on the axis."""
+    corners = vertices[faces]
+    area = np.linalg.norm(np.cross(corners[:, 1] - corners[:, 0], corners[:, 2] - corners[:, 0]), axis=1)
+    return vertices, faces[area > 1e-12]
+
+
+def table() -> str:
+    """A bench whose top is z = 0 of its frame, with four legs."""
+    x, y, z = TABLE
+    parts = _solid(_box(TABLE), (0, 0, -z / 2), WOOD)
+    for sx in (-1, 1):
+        for sy in (-1, 1):
+            leg = _geometry(_box((0.05, 0.05, 0.6)))
+            parts += f"<visual>{_origin((sx * (x / 2 - 0.06), sy * (y / 2 - 0.06), -0.34))}{leg}{_material(DARK)}</visual>"
+    return _robot("table", _link("base", parts, 0.0))
+
+
+def drawer() -> str:
+    """A cabinet with one drawer that slides along −x; its frame: floor level, middle of the cabinet's front."""
+    depth, width, height = CABINET
+    wall = 0.008
+    shell = _solid(_box((depth, width, wall)), (depth / 2, 0, height - wall / 2), SHELL)
+    for side in (-1, 1):
+        shell += _solid(_box((depth, wall, height)), (depth / 2, side * (width - wall) / 2, height / 2), SHELL)
+    shell += _solid(_box((wall, width, height)), (depth - wall / 2, 0, height / 2), SHELL)
+    inside, breadth, tall = DRAWER_INSIDE
+    side_wall, bottom = 0.006, 0.008
+    top = DRAWER_FLOOR + tall
+    box = _solid(_box((inside, breadth, bottom)), (inside / 2, 0, DRAWER_FLOOR - bottom / 2), SHELL)
+    for side in (-1, 1):
+        y = side * (breadth + side_wall) / 2
+        box += _solid(_box((inside, side_wall, top)), (inside / 2, y, top / 2 + 0.003), SHELL)
+    box += _solid(_box((side_wall, breadth, top)), (inside - side_wall / 2, 0, top / 2 + 0.003), SHELL)
+    front = (FRONT_THICK, width - 0.004, height - 0.012)
+    box += _solid(_box(front), (-FRONT_THICK / 2, 0, 0.004 + front[2] / 2), FRONT)
+    fin = (HANDLE_LENGTH, 0.014, 0.04)
+    box += _solid(_box(fin), (-FRONT_THICK - HANDLE_LENGTH / 2, 0, HANDLE_Z - 0.005), METAL)
+    slide = _joint("slide", "drawer", (0, 0, 0), (-1, 0, 0), DRAWER_TRAVEL)
+    return _robot("drawer", _link("base", shell, 0.0) + _link("drawer", box, 0.6, (inside / 2, 0, 0.03)) + slide)
+
+
+def panel() -> str:
+    """A panel with a spring button (link 0) and a light (link 1); its frame: floor level, middle of the panel."""
+    base = _solid(_box(PANEL), (0, 0, PANEL[2] / 2), DARK)
+    ring = f'<cylinder radius="{BUTTON_RADIUS + 0.006}" length="0.004"/>'
+    base += _solid(ring, (BUTTON_X, 0, PANEL[2] + 0.001), METAL)
+    cap = _solid(f'<cylinder radius="{BUTTON_RADIUS}" length="{CAP_HEIGHT}"/>', (0, 0, CAP_HEIGHT / 2), COLOURS["red"])
+    press = _joint("press", "cap", (BUTTON_X, 0, PANEL[2]), (0, 0, -1), BUTTON_TRAVEL)
+    bulb = _solid('<sphere radius="0.026"/>', (0, 0, 0), UNLIT)
+    fixed = f'<joint name="stem" type="fixed"><parent link="base"/><child link="bulb"/>{_origin((LIGHT_X, 0, PANEL[2] + 0.012))}</joint>'
+    links = _link("base", base, 0.0) + _link("cap", cap, 0.02, (0, 0, CAP_HEIGHT / 2)) + _link("bulb", bulb, 0.01)
+    return _robot("panel", links + press + fixed)

@@ -1,0 +1,165 @@
+"""The world as a Scene: every fact from geometry, contact and speed, none from what was commanded."""
+
+from math import atan2, cos, hypot, pi, radians, sin
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.types import Fact, Scene, Thing
+from sim import objects
+from sim.bench import Bench, Item
+from sim.panda import HOME
+
+BESIDE_M, BEARING = 0.25, radians(35)
+NEXT_TO_M = 0.06
+OPEN_M, CLOSED_M = 0.10, 0.01
+OVER_M, HOME_M = 0.025, 0.03
+MOVING = 0.02
+SUPPORT_SLOPE = 0.5
+"""How upright a contact normal must be to carry: cosine to the vertical."""
+BEARINGS = {"behind": 0.0, "left of": pi / 2, "in front of": pi, "right of": -pi / 2}
+
+Vector = NDArray[np.float64]
+
+
+class _View:
+    """One look at the world: poses and contacts read once."""
+
+    def __init__(self, bench: Bench) -> None:
+        self.bench = bench
+        self.poses = {name: bench.pose(name) for name in bench.items}
+        self.at = {name: pose[0] for name, pose in self.poses.items()}
+        self.loose = [item for item in bench.items.values() if item.loose]
+        self.supports = self._supports()
+
+    def _supports(self) -> set[tuple[str, str]]:
+        """Pairs (upper, lower) where lower carries upper: touching, with an upright normal pressing upwards."""
+        by_body = {item.body: item.name for item in self.bench.items.values() if item.kind != "light"}
+        pairs: set[tuple[str, str]] = set()
+        for contact in self.bench.bullet.getContactPoints():
+            first, second = by_body.get(contact[1]), by_body.get(contact[2])
+            upright = contact[7][2]
+            if first is None or second is None or contact[9] <= 0 or abs(upright) < SUPPORT_SLOPE:
+                continue
+            pairs.add((first, second) if upright > 0 else (second, first))
+        return pairs
+
+
+def scene(bench: Bench) -> Scene:
+    """What is there now, as planning may know it."""
+    view = _View(bench)
+    facts = [*_support(view), *_beside(view), *_fixtures(bench), *_gripper(view), *_motion(bench)]
+    things = tuple(_thing(view, item) for item in bench.items.values())
+    return Scene(tick=bench.logic.tick, things=things, facts=tuple(facts), holding=bench.logic.holding, events=bench.logic.events)
+
+
+def _thing(view: _View, item: Item) -> Thing:
+    position, turn = view.poses[item.name]
+    joint = view.bench.joint(item.name) if item.kind in ("drawer", "button") else None
+    if item.kind == "drawer":
+        position = position + (-objects.FRONT_THICK - objects.HANDLE_GRASP, 0, objects.HANDLE_Z)
+    elif item.kind == "button":
+        position = position + (0, 0, objects.CAP_HEIGHT)
+    elif item.kind == "table":
+        position = position - (0, 0, item.size[2] / 2)
+    x, y, z = (float(value) for value in position)
+    return Thing(name=item.name, kind=item.kind, position=(x, y, z), yaw=_yaw(item.kind, turn), size=item.size, joint=joint)
+
+
+def _yaw(kind: str, turn: NDArray[np.float64]) -> float:
+    """About world z, rad. Of a cube, which looks the same after a quarter turn, within ±π/4, whichever face is up."""
+    if kind != "block":
+        return atan2(turn[1, 0], turn[0, 0])
+    axis = turn[:, int(np.argmin(np.abs(turn[2])))]
+    return (atan2(axis[1], axis[0]) + pi / 4) % (pi / 2) - pi / 4
+
+
+def _support(view: _View) -> list[Fact]:
+    facts: list[Fact] = []
+    full: set[str] = set()
+    for item in view.loose:
+        holder = _holder(view, item)
+        carriers = [lower for upper, lower in sorted(view.supports) if upper == item.name]
+        if holder is not None:
+            facts.append(("in", item.name, holder))
+            full.add(holder)
+        elif "table" in carriers:
+            facts.append(("on", item.name, "table"))
+        for lower in carriers:
+            if view.bench.items[lower].kind == "block":
+                facts.append(("on", item.name, lower))
+                full.add(lower)
+    return facts + [("clear", item.name) for item in view.loose if item.name not in full]
+
+
+def _holder(view: _View, item: Item) -> str | None:
+    """The bowl or drawer whose inside the centre of a block is in, if any."""
+    if item.kind != "block":
+        return None
+    x, y, z = view.at[item.name]
+    for bowl in (other for other in view.loose if other.kind == "bowl"):
+        bx, by, bz = view.at[bowl.name]
+        if hypot(x - bx, y - by) < objects.BOWL_RADIUS and -objects.BOWL_HEIGHT / 2 < z - bz < objects.BOWL_HEIGHT / 2 + 0.03:
+            return bowl.name
+    if "drawer" in view.bench.items:
+        front = view.at["drawer"]
+        deep, wide, tall = objects.DRAWER_INSIDE
+        if 0 < x - front[0] < deep and abs(y - front[1]) < wide / 2 and 0 < z - front[2] < objects.DRAWER_FLOOR + tall:
+            return "drawer"
+    return None
+
+
+def _beside(view: _View) -> list[Fact]:
+    """Left, right, in front, behind (as the robot sees them) and next to, between loose things that stand on the table."""
+    standing = [item for item in view.loose if (item.name, "table") in view.supports]
+    facts: list[Fact] = []
+    for a in standing:
+        for b in standing:
+            if a is b:
+                continue
+            dx, dy, _ = view.at[a.name] - view.at[b.name]
+            distance = hypot(dx, dy)
+            if distance < BESIDE_M:
+                bearing = atan2(dy, dx)
+                facts += [(name, a.name, b.name) for name, middle in BEARINGS.items() if _between(bearing, middle) <= BEARING]
+            if distance - (a.size[0] + b.size[0]) / 2 < NEXT_TO_M:
+                facts.append(("next to", a.name, b.name))
+    return facts
+
+
+def _between(first: float, second: float) -> float:
+    """The angle between two bearings, rad."""
+    return abs(atan2(sin(first - second), cos(first - second)))
+
+
+def _fixtures(bench: Bench) -> list[Fact]:
+    facts: list[Fact] = []
+    if "drawer" in bench.items:
+        out = bench.joint("drawer")
+        facts += [("open", "drawer")] * (out > OPEN_M) + [("closed", "drawer")] * (out < CLOSED_M)
+    if "light" in bench.items:
+        facts.append(("lit" if bench.logic.lit else "dark", "light"))
+    return facts
+
+
+def _gripper(view: _View) -> list[Fact]:
+    tcp, _ = view.bench.panda.tcp()
+    facts: list[Fact] = [("home", "gripper")] if np.linalg.norm(tcp - HOME) < HOME_M else []
+    for item in view.bench.items.values():
+        if item.kind == "table":
+            continue
+        x, y, z = _thing(view, item).position
+        if hypot(tcp[0] - x, tcp[1] - y) < OVER_M and tcp[2] > z:
+            facts.append(("over", "gripper", item.name))
+    return facts
+
+
+def _motion(bench: Bench) -> list[Fact]:
+    return [("moving", item.name) for item in bench.items.values() if item.kind != "light" and _speed(bench, item) > MOVING]
+
+
+def _speed(bench: Bench, item: Item) -> float:
+    """m/s of a loose thing or of a joint."""
+    if item.loose:
+        return float(np.linalg.norm(bench.bullet.getBaseVelocity(item.body)[0]))
+    return abs(float(bench.bullet.getJointState(item.body, 0)[1])) if item.link >= 0 else 0.0
