@@ -157,6 +157,7 @@ def insides(model: Pi0, inputs: Inputs, io: Arrays) -> Arrays:
     """Embeddings, masks, hidden states and caches, by the names of the fixtures."""
     ours: Arrays = {f"out/image_tokens/{name}": model.vision(inputs.images[:, v]) for v, name in enumerate(model.config.cameras)}
     prefix, valid = model.embed_prefix(inputs)
+    assert valid is not None, "fixtures bring their masks"
     condition = model.condition(io["in/time"].view(-1, 1))
     suffix = model.embed_actions(noisy(io), condition)
     starts = [0] * prefix.shape[1] + [1] + [0] * (model.config.horizon - 1)
@@ -189,7 +190,8 @@ def hidden_states(model: Pi0, run: Callable[[], Tensor]) -> Arrays:
     seen: Arrays = {}
     hooks = []
     for side, expert in (("vlm", model.trunk.vlm), ("expert", model.trunk.expert)):
-        norms = {f"layer{n}_in": block.norm1 for n, block in enumerate(expert.blocks)} | {"final_norm_in": expert.norm}
+        norms: dict[str, torch.nn.Module] = {f"layer{n}_in": block.norm1 for n, block in enumerate(expert.blocks)}
+        norms["final_norm_in"] = expert.norm
         for name, norm in norms.items():
 
             def keep(module: torch.nn.Module, inputs: tuple[Tensor, ...], key: str = f"out/train_hidden/{side}/{name}") -> None:

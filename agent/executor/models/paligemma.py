@@ -17,8 +17,9 @@ Sources: PaliGemma 2407.07726, SigLIP 2303.15343, Gemma 2403.08295, π0 2410.241
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -245,13 +246,14 @@ class GemmaBlock(nn.Module):
 class Expert(nn.Module):
     """A stack of layers and a final norm; a `vocab` gives it a text embedding (the vlm has one, the action expert has none)."""
 
+    blocks: Sequence[GemmaBlock]
+
     def __init__(self, config: GemmaConfig, vocab: int = 0, adaptive: bool = False) -> None:
         super().__init__()
         self.config = config
-        self.adaptive = adaptive
         if vocab:
             self.embedding = nn.Embedding(vocab, config.width)
-        self.blocks = nn.ModuleList(GemmaBlock(config, adaptive) for _ in range(config.depth))
+        self.blocks = cast(Sequence[GemmaBlock], nn.ModuleList(GemmaBlock(config, adaptive) for _ in range(config.depth)))
         self.norm = (AdaRMSNorm if adaptive else RMSNorm)(config.width, config.eps)
 
     def embed_text(self, tokens: Tensor) -> Tensor:
@@ -260,10 +262,10 @@ class Expert(nn.Module):
 
     def modulate(self, condition: Tensor | None) -> list[Tensor | None]:
         """The condition [..., D] through every norm's own layer: 2 per block and the final one (all None for plain norms)."""
-        if condition is None or not self.adaptive:
-            return [None] * (2 * len(self.blocks) + 1)
-        norms = [norm for block in self.blocks for norm in (block.norm1, block.norm2)]
-        return [norm.dense(condition.to(norm.dense.weight.dtype)) for norm in (*norms, self.norm)]
+        norms = [*(norm for block in self.blocks for norm in (block.norm1, block.norm2)), self.norm]
+        if condition is None:
+            return [None] * len(norms)
+        return [norm.dense(condition.to(norm.dense.weight.dtype)) if isinstance(norm, AdaRMSNorm) else None for norm in norms]
 
 
 class Cache(NamedTuple):

@@ -91,7 +91,7 @@ def guided_clean(clean: Callable[[Tensor], Tensor], x: Tensor, alpha: float, sig
     """
     if guide is None:
         return clean(x)
-    estimate, pull_back = torch.func.vjp(clean, x)
+    estimate, pull_back = torch.func.vjp(clean, x)[:2]
     (direction,) = pull_back(guide.row_weights() * (guide.target - estimate))
     ceiling = (alpha**2 + sigma**2) / alpha if alpha > 0 else float("inf")
     return estimate.detach() + min(guide.strength * sigma, ceiling) * direction.detach()
