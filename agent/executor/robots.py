@@ -3,6 +3,8 @@
 Slots are π0's in order and RDT's by name; `Part` in embodiment.py says what each column means.
 """
 
+from dataclasses import replace
+
 from agent.errors import ConfigError, hint
 from agent.executor.embodiment import (
     ALOHA_GRIPPER_COMMAND,
@@ -31,16 +33,26 @@ def slots(first: int, count: int) -> tuple[int, ...]:
 
 XYZ = ("eef_pos_x", "eef_pos_y", "eef_pos_z")
 SIX = counted("eef_angle_{}", 6)
+SEVEN, SIX_JOINTS = counted("arm_joint_{}_pos", 7), counted("arm_joint_{}_pos", 6)
 
 # --- the workbench's own arm: a Franka Panda, commanded by the pose of its tool centre point ---------------------------------
 
 POSE = (
     Part(("x", "y", "z"), "m", slots(0, 3), XYZ),
     Part(("rx", "ry", "rz"), "rad", slots(3, 3), SIX, rdt_form=DOWNWARD_VECTOR),  # relative to pointing straight down
-    Part(("gripper",), "fraction open", (6,), ("gripper_open",), pi0_form=FLIP),
 )
 PANDA = Embodiment(
-    "panda", 20, Space(POSE), Space(POSE), (Camera("front", 224, 224, "exterior"), Camera("wrist", 128, 128, "wrist"))
+    "panda",
+    20,
+    Space(
+        (
+            Part(counted("joint{}", 7, first=1), "rad", slots(0, 7), SEVEN),
+            *(replace(part, pi0=tuple(7 + slot for slot in part.pi0)) for part in POSE),
+            Part(("width",), "m, 0.08 open", (13,), ("gripper_open",), pi0_form=linear(-1 / 0.08, 1), rdt_form=linear(1 / 0.08)),
+        )
+    ),
+    Space((*POSE, Part(("gripper",), "fraction open", (6,), ("gripper_open",), pi0_form=FLIP))),
+    (Camera("front", 224, 224, "exterior"), Camera("wrist", 128, 128, "wrist")),
 )
 
 
@@ -87,7 +99,6 @@ AGILEX = Embodiment("agilex", 25, agilex(4.7908, 4.7888), agilex(11.8997, 13.923
 
 # --- single arms -------------------------------------------------------------------------------------------------------------
 
-SEVEN, SIX_JOINTS = counted("arm_joint_{}_pos", 7), counted("arm_joint_{}_pos", 6)
 CLOSING = "fraction closed"
 
 DROID = Embodiment(

@@ -27,9 +27,9 @@ def stored(name: str) -> dict[str, np.ndarray]:
 
 
 def rows(space: Space) -> st.SearchStrategy[np.ndarray]:
-    """Two rows of numbers as this robot may have them: openings in 0 … 1, everything else in −1.5 … 1.5."""
-    low = np.array([0.0 if "fraction" in unit else -1.5 for unit in space.units])
-    high = np.array([1.0 if "fraction" in unit else 1.5 for unit in space.units])
+    """Two rows of numbers as this robot may have them: turns and lengths in −1.5 … 1.5, everything else in 0 … 1."""
+    low = np.array([-1.5 if unit in ("rad", "m", "rad/s") else 0.0 for unit in space.units])
+    high = np.array([1.5 if unit in ("rad", "m", "rad/s") else 1.0 for unit in space.units])
     unit = arrays(np.float64, (2, len(low)), elements=st.floats(0, 1))
     return unit.map(lambda u: (low + u * (high - low)).astype(np.float32))
 
@@ -99,13 +99,21 @@ def test_aloha_is_mapped_as_published():
 
 
 def test_the_workbench_arm_pointing_down_is_down_for_rdt():
-    row = np.array([0.5, -0.1, 0.2, 0, 0, 0, 1], np.float32)
-    slots = PANDA.state.to_rdt(row)
+    slots = PANDA.action.to_rdt(np.array([0.5, -0.1, 0.2, 0, 0, 0, 1], np.float32))
     six = [RDT_SLOTS[f"eef_angle_{i}"] for i in range(6)]
     assert np.allclose(matrix_from_six(slots[six]), DOWN)
     assert slots[RDT_SLOTS["right_eef_pos_z"]] == np.float32(0.2) and slots[RDT_SLOTS["right_gripper_open"]] == 1
-    turned = PANDA.state.to_rdt(np.array([0.5, -0.1, 0.2, 0, 0, 0.3, 1]))
+    turned = PANDA.action.to_rdt(np.array([0.5, -0.1, 0.2, 0, 0, 0.3, 1]))
     assert np.allclose(matrix_from_six(turned[six]), matrix_from_vector(np.array([0, 0, 0.3])) @ DOWN, atol=1e-6)
+
+
+def test_the_workbench_arm_measures_and_commands_the_same_slots():
+    pose = np.array([0.5, -0.1, 0.2, 0.1, -0.2, 0.3])
+    measured = PANDA.state.to_rdt(np.concatenate([np.arange(7) / 10, pose, [0.04]]))
+    commanded = PANDA.action.to_rdt(np.concatenate([pose, [0.5]]))
+    shared = PANDA.action.rdt_mask == 1
+    assert np.allclose(measured[shared], commanded[shared], atol=1e-6)
+    assert np.allclose(measured[:7], np.arange(7) / 10)
 
 
 def test_cameras_find_their_place_in_both_models():
@@ -129,6 +137,12 @@ def test_a_robot_fits_its_own_policy(robot: Embodiment):
     check_match(robot.spec, robot.policy_spec("pi0", 50))
 
 
+def test_the_table_of_the_workbench_arm_is_the_simulators():
+    from sim.robot import PANDA as BODY
+
+    check_match(BODY, PANDA.policy_spec("pi0", 50))
+
+
 def test_a_wrong_camera_or_width_is_refused_with_both_sides_shown():
     with pytest.raises(Mismatch) as refused:
         check_match(PANDA.spec, UR5.policy_spec("rdt", 64))
@@ -142,7 +156,7 @@ def test_a_wrong_camera_or_width_is_refused_with_both_sides_shown():
 
 def test_a_row_of_the_wrong_width_is_refused_by_name():
     with pytest.raises(Mismatch, match=r"\[3, 6\].*7 wide: x, y, z, rx, ry, rz, gripper"):
-        PANDA.state.to_rdt(np.zeros((3, 6)))
+        PANDA.action.to_rdt(np.zeros((3, 6)))
     with pytest.raises(Mismatch, match="128 wide"):
         PANDA.action.from_rdt(np.zeros((3, 32)))
 
