@@ -1,0 +1,159 @@
+"""Would the hand hit something there? Flat geometry: the hand and the things as upright boxes, seen from above.
+
+Distances are the largest gap along an edge normal of either box (separating axes, Gottschalk 1996): never more than the true
+distance, negative where they overlap.
+"""
+
+from dataclasses import dataclass
+from math import cos, hypot, pi, sin
+
+from agent.types import Scene, Thing
+from sim.objects import (
+    BOWL_BASE,
+    BOWL_FLOOR,
+    BOWL_RADIUS,
+    BOWL_WALL,
+    BUTTON_X,
+    CABINET,
+    FRONT_THICK,
+    HANDLE_LENGTH,
+    HANDLE_TO_INSIDE,
+    PANEL,
+)
+
+TIP = 0.0072
+"""How far the finger tips reach below the tool centre point, m."""
+PALM = 0.039
+"""How far the hand's underside is above the tool centre point, m."""
+FINGER = (0.019, 0.0143)
+"""A finger's section at its tip, across and along the opening direction, m."""
+HAND = (0.064, 0.210)
+"""The hand's section, the same way."""
+DRAWER_WALL_TOP, LIGHT_TOP = 0.068, 0.068
+
+
+@dataclass(frozen=True, slots=True)
+class Box:
+    """An upright box: centre x, y, half extents along its own axes, yaw, z of its top; m, rad."""
+
+    x: float
+    y: float
+    hx: float
+    hy: float
+    yaw: float
+    top: float
+
+    @property
+    def reach(self) -> float:
+        return hypot(self.hx, self.hy)
+
+    def half(self, ax: float, ay: float) -> float:
+        """Half its extent along the unit vector (ax, ay)."""
+        c, s = cos(self.yaw), sin(self.yaw)
+        return self.hx * abs(ax * c + ay * s) + self.hy * abs(ay * c - ax * s)
+
+    def gap(self, other: "Box") -> float:
+        """Distance to another box, m; negative if they overlap."""
+        dx, dy = other.x - self.x, other.y - self.y
+        best = hypot(dx, dy) - self.reach - other.reach
+        for yaw in (self.yaw, self.yaw + pi / 2, other.yaw, other.yaw + pi / 2):
+            ax, ay = cos(yaw), sin(yaw)
+            best = max(best, abs(dx * ax + dy * ay) - self.half(ax, ay) - other.half(ax, ay))
+        return best
+
+    def corners(self) -> list[tuple[float, float]]:
+        c, s = cos(self.yaw), sin(self.yaw)
+        signs = ((1, 1), (1, -1), (-1, 1), (-1, -1))
+        return [(self.x + a * self.hx * c - b * self.hy * s, self.y + a * self.hx * s + b * self.hy * c) for a, b in signs]
+
+
+@dataclass(frozen=True, slots=True)
+class Ring:
+    """The inside of a bowl: whatever is lowered into it must stay within the slanted wall."""
+
+    x: float
+    y: float
+    bottom: float
+    """z of the bowl's foot, m."""
+    top: float
+
+    def radius(self, z: float) -> float:
+        """Free radius at height z, m."""
+        floor, rim = BOWL_BASE - BOWL_WALL / 2, BOWL_RADIUS - BOWL_WALL
+        share = (z - self.bottom - BOWL_FLOOR) / (self.top - self.bottom - BOWL_FLOOR)
+        return floor + (rim - floor) * min(max(share, 0.0), 1.0)
+
+    def gap(self, box: Box, z: float) -> float:
+        """Room between a box whose underside is at z and the wall, m."""
+        if z >= self.top:
+            return 1.0
+        return self.radius(z) - max(hypot(x - self.x, y - self.y) for x, y in box.corners())
+
+
+def footprint(thing: Thing) -> Box:
+    x, y, z = thing.position
+    return Box(x, y, thing.size[0] / 2, thing.size[1] / 2, thing.yaw, z + thing.size[2] / 2)
+
+
+def bottom(thing: Thing) -> float:
+    return thing.position[2] - thing.size[2] / 2
+
+
+def fingers(x: float, y: float, yaw: float, opening: float) -> list[Box]:
+    """The two finger tips of a hand that points down; `opening` between the pads, m."""
+    across, along = FINGER
+    reach = (opening + along) / 2
+    nx, ny = -sin(yaw) * reach, cos(yaw) * reach
+    return [Box(x + sign * nx, y + sign * ny, across / 2, along / 2, yaw, 0.0) for sign in (1, -1)]
+
+
+def palm(x: float, y: float, yaw: float) -> Box:
+    return Box(x, y, HAND[0] / 2, HAND[1] / 2, yaw, 0.0)
+
+
+def furniture(drawer: Thing) -> list[Box]:
+    """The cabinet, and the drawer's front, sides and handle as far as it is out."""
+    x, y, _ = drawer.position
+    front = x + HANDLE_TO_INSIDE
+    out = drawer.joint or 0.0
+    depth, width, height = CABINET
+    cabinet = Box(front + out + depth / 2, y, depth / 2, width / 2, 0.0, height)
+    face = Box(front - FRONT_THICK / 2, y, FRONT_THICK / 2, width / 2, 0.0, height - 0.008)
+    fin = Box(front - FRONT_THICK - HANDLE_LENGTH / 2, y, HANDLE_LENGTH / 2, 0.007, 0.0, 0.10)
+    sides = [Box(front + out / 2, y + sign * (width / 2 - 0.014), max(out, 0.002) / 2, 0.004, 0.0, DRAWER_WALL_TOP) for sign in (1, -1)]
+    return [cabinet, face, fin, *sides]
+
+
+def panel(button: Thing) -> Box:
+    """What the button and its light are built into."""
+    x, y, _ = button.position
+    return Box(x - BUTTON_X * cos(button.yaw), y - BUTTON_X * sin(button.yaw), PANEL[0] / 2, PANEL[1] / 2, button.yaw, LIGHT_TOP)
+
+
+def obstacles(scene: Scene, without: tuple[str, ...] = ()) -> list[Box]:
+    """Everything that stands there as boxes, but the table and the things named in `without`."""
+    boxes: list[Box] = []
+    for thing in scene.things:
+        if thing.name in without or thing.kind in ("table", "light"):
+            continue
+        if thing.kind == "drawer":
+            boxes += furniture(thing)
+        elif thing.kind == "button":
+            boxes.append(panel(thing))
+        else:
+            boxes.append(footprint(thing))
+    return boxes
+
+
+def room(x: float, y: float, z: float, yaw: float, opening: float, around: list[Box], ring: Ring | None = None) -> float:
+    """Smallest distance of fingers and palm to what is around, m, with the tool centre point at x, y, z; at most 3 cm counts."""
+    low, high = fingers(x, y, yaw, opening), palm(x, y, yaw)
+    best = 0.03
+    for box in around:
+        if box.top > z - TIP and hypot(box.x - x, box.y - y) < box.reach + 0.10:
+            best = min(best, *(box.gap(finger) for finger in low))
+        if box.top > z + PALM - 0.005:
+            best = min(best, box.gap(high))
+    if ring is not None:
+        best = min(best, *(ring.gap(finger, z - TIP) for finger in low))
+    return best

@@ -1,0 +1,83 @@
+"""Which way the fingers should face, and how wide and how high: the choice with the most room, then the smaller turn."""
+
+from math import hypot, pi
+from typing import NamedTuple
+
+from agent.types import Scene, Thing
+from sim.objects import BOWL_RADIUS
+from sim.oracle.clearance import TIP, Box, Ring, bottom, obstacles, room
+from sim.oracle.imagined import FULL, span, wrap
+
+QUARTER = pi / 2
+FARTHEST = 1.75
+"""Largest yaw of the hand, rad: a little more than a quarter turn."""
+ENOUGH = 0.008
+"""More room than this, m, is no better."""
+
+
+class Grasp(NamedTuple):
+    yaw: float
+    opening: float
+    z: float
+    """Height of the tool centre point, m."""
+
+
+def quarters(angle: float) -> list[float]:
+    """All hand yaws within reach that equal `angle` up to quarter turns."""
+    start = wrap(angle, QUARTER)
+    return [start + k * QUARTER for k in (-1, 0, 1) if abs(start + k * QUARTER) <= FARTHEST]
+
+
+def skewed() -> list[float]:
+    """Hand yaws in steps of 15°, for places where no square grasp fits."""
+    return [k * pi / 12 for k in range(-6, 7)]
+
+
+def bowl_around(scene: Scene, x: float, y: float, without: str = "") -> Thing | None:
+    """The bowl whose rim encloses the point."""
+    bowls = (thing for thing in scene.things if thing.kind == "bowl" and thing.name != without)
+    return next((bowl for bowl in bowls if hypot(bowl.position[0] - x, bowl.position[1] - y) < BOWL_RADIUS), None)
+
+
+def ring_of(bowl: Thing) -> Ring:
+    x, y, z = bowl.position
+    return Ring(x, y, bottom(bowl), z + bowl.size[2] / 2)
+
+
+def surroundings(scene: Scene, name: str, x: float, y: float) -> tuple[list[Box], Ring | None]:
+    """What the hand must keep clear of when it brings or takes `name` at (x, y)."""
+    bowl = bowl_around(scene, x, y)
+    without = (name, bowl.name) if bowl else (name,)
+    return obstacles(scene, without), ring_of(bowl) if bowl else None
+
+
+def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
+    """How to grasp a thing where it lies, for a hand that has that yaw now."""
+    x, y, z = thing.position
+    around, ring = surroundings(scene, thing.name, x, y)
+    height = max(z + (0.007 if ring else 0.0), bottom(thing) + TIP + 0.006)
+    best, best_score = Grasp(yaw, FULL, height), float("-inf")
+    square = quarters(thing.yaw)
+    for option in [*square, *skewed()]:
+        wide = span(thing, option)
+        for opening in (FULL, wide + 0.022):
+            if opening > FULL or opening < wide + 0.012:
+                continue
+            space = min(room(x, y, height, option, opening, around, ring), ENOUGH)
+            skew = 0.0 if option in square else 0.2 + abs(wrap(option - thing.yaw, QUARTER))
+            score = 100 * space - 0.15 * abs(wrap(option - yaw)) - skew + opening
+            if score > best_score:
+                best, best_score = Grasp(option, opening, height), score
+    return best
+
+
+def choose_yaw(scene: Scene, thing: Thing, place: tuple[float, float, float], options: list[float], yaw: float) -> float:
+    """The hand's yaw for setting a held thing down with the tool centre point at `place`: room first, then the smaller turn."""
+    x, y, z = place
+    around, ring = surroundings(scene, thing.name, x, y)
+
+    def score(option: float) -> float:
+        space = min(room(x, y, z, option, min(span(thing, yaw) + 0.03, FULL), around, ring), ENOUGH)
+        return 100 * space - 0.15 * abs(wrap(option - yaw))
+
+    return max(options, key=score)

@@ -1,0 +1,150 @@
+"""The hand and what it moves, rolled forward in the mind: no physics, only where things go when nothing goes wrong.
+
+R_world_tcp = exp(r)·R_down; the oracle always wants rx = ry = 0, so rz is the hand's yaw.
+"""
+
+from dataclasses import dataclass, field
+from math import cos, hypot, pi, sin
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.types import Observation, Scene, Thing
+from sim.objects import BUTTON_TRAVEL, DRAWER_TRAVEL
+
+Vector = NDArray[np.float64]
+
+DT = 0.05
+FULL = 0.08
+"""Opening of the gripper at 1, m."""
+SQUEEZE = 0.13
+"""How fast the opening is imagined to change, m/s: slower than it does, so that nothing is lifted before it is gripped."""
+FIN = 0.014
+JUST_NOW = 25
+"""A button that was pressed within so many ticks is not pressed again."""
+SLACK = 0.004
+"""A thing slips out when the opening is this much wider than it, m."""
+
+
+def wrap(angle: float, period: float = 2 * pi) -> float:
+    """The same angle, modulo `period`, nearest to zero."""
+    return (angle + period / 2) % period - period / 2
+
+
+def span(thing: Thing, yaw: float) -> float:
+    """How wide a thing is between fingers that open along the y axis of a hand with that yaw, m."""
+    if thing.kind == "drawer":
+        return FIN
+    turn = thing.yaw - yaw
+    return abs(thing.size[0] * sin(turn)) + abs(thing.size[1] * cos(turn))
+
+
+@dataclass(slots=True)
+class Imagined:
+    """The state that one chunk is unrolled from; changes as the rows go by. Lengths in m, angles in rad, world frame."""
+
+    scene: Scene
+    tcp: Vector
+    turn: Vector
+    """Rotation vector r of the hand."""
+    width: float
+    things: dict[str, Thing]
+    held: str | None
+    gripped: str | None
+    """The drawer whose handle is between closed fingers."""
+    pressed: set[str]
+    notes: dict[object, object] = field(default_factory=dict)
+    """What was decided once for this chunk: grasps and spots."""
+
+    @classmethod
+    def of(cls, observation: Observation, scene: Scene) -> "Imagined":
+        state = observation.state.astype(float)
+        things = {thing.name: thing for thing in scene.things}
+        pressed = {fact[1] for tick, fact in scene.events if fact[0] == "pressed" and tick > scene.tick - JUST_NOW}
+        self = cls(scene, state[7:10].copy(), state[10:13].copy(), float(state[13]), things, scene.holding, None, pressed)
+        if self.held not in things:
+            self.held = next((thing.name for thing in scene.things if thing.kind == "block" and self._between(thing, -0.008)), None)
+        if self.held is None:
+            self.gripped = next((thing.name for thing in scene.things if thing.kind == "drawer" and self._between(thing, -0.006)), None)
+        return self
+
+    @property
+    def yaw(self) -> float:
+        return float(self.turn[2])
+
+    def offset(self, thing: Thing) -> Vector:
+        """From the tool centre point to the thing's position, in the hand's yaw frame, z up, m."""
+        x, y, z = np.asarray(thing.position) - self.tcp
+        c, s = cos(self.yaw), sin(self.yaw)
+        return np.array([c * x + s * y, c * y - s * x, z])
+
+    def inside(self, thing: Thing) -> bool:
+        """Is the thing between the fingers, gripped or not?"""
+        x, y, z = self.offset(thing)
+        return bool(abs(x) < 0.022 and abs(y) < 0.02 and abs(z) < 0.028)
+
+    def _between(self, thing: Thing, least: float) -> bool:
+        """Inside, centred, and the fingers as far apart as it is wide: so it is gripped, whatever the contact sensors say."""
+        x, y, z = self.offset(thing)
+        near = abs(x) < 0.016 and abs(y) < 0.006 and abs(z) < 0.025
+        return bool(near and least < self.width - span(thing, self.yaw) < SLACK - 0.001)
+
+    def straddled(self) -> Thing | None:
+        """What stands between the fingers without being held, if anything."""
+        return next((t for t in self.things.values() if t.kind in ("block", "drawer") and t.name != self.held and self.inside(t)), None)
+
+    def move(self, velocity: Vector, turn_velocity: Vector, opening: float) -> None:
+        """One control period: the hand goes as told, and takes along what it holds."""
+        before, yaw = self.tcp.copy(), self.yaw
+        self.tcp = self.tcp + velocity * DT
+        self.turn = self.turn + turn_velocity * DT
+        if self.held is not None:
+            self._carry(self.held, before, yaw)
+        if self.gripped is not None:
+            self._slide(self.gripped, float(self.tcp[0] - before[0]))
+        self._squeeze(opening)
+        self._press()
+
+    def _carry(self, name: str, before: Vector, yaw: float) -> None:
+        thing = self.things[name]
+        c, s = cos(self.yaw - yaw), sin(self.yaw - yaw)
+        x, y, z = np.asarray(thing.position) - before
+        moved = self.tcp + np.array([c * x - s * y, s * x + c * y, z])
+        self.things[name] = thing.model_copy(update={"position": tuple(map(float, moved)), "yaw": thing.yaw + self.yaw - yaw})
+
+    def _slide(self, name: str, dx: float) -> None:
+        drawer = self.things[name]
+        joint = min(max((drawer.joint or 0.0) - dx, 0.0), DRAWER_TRAVEL)
+        x, y, z = drawer.position
+        moved = (x - joint + (drawer.joint or 0.0), y, z)
+        self.things[name] = drawer.model_copy(update={"position": moved, "joint": joint})
+
+    def _squeeze(self, opening: float) -> None:
+        step = min(max(opening - self.width, -SQUEEZE * DT), SQUEEZE * DT)
+        thing = self.things[self.held] if self.held else self.things[self.gripped] if self.gripped else self.straddled()
+        if thing is None:
+            self.width += step
+            return
+        wide = span(thing, self.yaw)
+        self.width = max(self.width + step, min(wide, self.width))
+        if self.width > wide + SLACK:
+            self.held = self.gripped = None
+        elif step < 0 and self.width <= wide + 1e-6:
+            if thing.kind == "drawer":
+                self.gripped = thing.name
+            else:
+                self.held = thing.name
+
+    def _press(self) -> None:
+        for button in self.things.values():
+            if button.kind != "button":
+                continue
+            x, y = button.position[:2]
+            if hypot(self.tcp[0] - x, self.tcp[1] - y) < 0.02 and self.tcp[2] <= press_depth(button) + 0.0015:
+                self.pressed.add(button.name)
+
+
+def press_depth(button: Thing) -> float:
+    """z of the tool centre point at which closed fingers have pushed the cap nearly all the way, m."""
+    rest = button.position[2] + (button.joint or 0.0)
+    return rest - BUTTON_TRAVEL + 0.0005 + 0.0072

@@ -1,0 +1,190 @@
+"""What each skill does next, from where the hand and the things are. Every function: (imagined hand, things named) → one Move."""
+
+from collections.abc import Callable
+from math import hypot
+from typing import TypeVar
+
+import numpy as np
+
+from agent.types import Scene, Thing
+from sim.oracle.grasps import QUARTER, choose_grasp, choose_yaw, quarters, skewed
+from sim.oracle.imagined import FIN, FULL, Imagined, Vector, press_depth, span, wrap
+from sim.oracle.motion import Move, Near, at, over, rise, stay, straight
+from sim.oracle.spots import AIR, Spot, find_spot
+
+HOME = (0.36, 0.0, 0.40)
+LIFT = 0.20
+"""Height of the tool centre point after picking and placing, m."""
+RELEASE = 0.03
+"""How much wider than the thing the fingers open to let go, m."""
+THERE, CLOSING = Near(0.003, 0.004, 0.06), Near(0.012, 0.012, 0.35)
+OPENED, SHUT = 0.125, 0.002
+"""How far a gripped drawer is pulled or pushed, m; without a grip, OPENED_ENOUGH and SHUT_ENOUGH will do."""
+OPENED_ENOUGH, SHUT_ENOUGH = 0.105, 0.007
+
+T = TypeVar("T")
+
+
+def noted(hand: Imagined, key: object, decide: Callable[[], T]) -> T:
+    """Decided once in a chunk: what stands around does not change while it is imagined."""
+    if key not in hand.notes:
+        hand.notes[key] = decide()
+    return hand.notes[key]  # type: ignore[return-value]
+
+
+def now(hand: Imagined) -> Scene:
+    return hand.scene.model_copy(update={"things": tuple(hand.things.values())})
+
+
+def point(thing: Thing) -> Vector:
+    return np.array(thing.position)
+
+
+def pick(hand: Imagined, name: str) -> Move:
+    """Above, down, close, lift."""
+    if hand.held == name:
+        return rise(hand, LIFT, 0.0)
+    if hand.held is not None:
+        return put_away(hand)
+    thing = hand.things[name]
+    grasp = noted(hand, ("grasp", name), lambda: choose_grasp(now(hand), thing, hand.yaw))
+    goal = np.array([*thing.position[:2], grasp.z])
+    return seize(hand, goal, grasp.yaw, grasp.opening, span(thing, hand.yaw)) or over(hand, goal, grasp.yaw, grasp.opening)
+
+
+def seize(hand: Imagined, goal: Vector, yaw: float, opening: float, wide: float) -> Move | None:
+    """Close the fingers, if the hand is where it should; once they are closing, that is judged more loosely."""
+    closing = wide - 0.006 < hand.width < opening - 0.006
+    if at(hand, goal, yaw, CLOSING if closing else THERE):
+        return straight(hand, goal, 0.0, 0.05)
+    return None
+
+
+def put_away(hand: Imagined) -> Move:
+    """Set down what is held and in the way of the task, on a free spot of the table."""
+    assert hand.held is not None
+    table = next((thing for thing in hand.things.values() if thing.kind == "table"), None)
+    if table is None:
+        return stay(0.0)
+    return put(hand, "on", table)
+
+
+def put(hand: Imagined, relation: str, target: Thing) -> Move:
+    """Carry what is held to its spot, lower it, let go."""
+    assert hand.held is not None
+    thing = hand.things[hand.held]
+    spot = noted(hand, ("spot", thing.name, relation, target.name), lambda: find_spot(now(hand), thing, relation, target))
+    yaw = noted(hand, ("yaw", thing.name, relation, target.name), lambda: yaw_for(hand, thing, spot))
+    goal = hand_at(hand, thing, spot, yaw)
+    opening = hand.width > span(thing, hand.yaw) + 0.002
+    if at(hand, goal, yaw, CLOSING if opening else THERE):
+        return straight(hand, goal, min(span(thing, hand.yaw) + RELEASE, FULL), 0.05)._replace(velocity=np.zeros(3))
+    return over(hand, goal, yaw, 0.0)
+
+
+def hand_at(hand: Imagined, thing: Thing, spot: Spot, yaw: float) -> Vector:
+    """Where the hand must be for the thing to stand at the spot, as it is held: by its measured pose, not the nominal one."""
+    x, y, z = hand.offset(thing)
+    c, s = np.cos(yaw), np.sin(yaw)
+    return np.array([spot.x - (c * x - s * y), spot.y - (s * x + c * y), spot.z - z])
+
+
+def yaw_for(hand: Imagined, thing: Thing, spot: Spot) -> float:
+    """The hand's yaw at the spot: the thing square to where it goes, if that leaves the hand room."""
+    skew = wrap(thing.yaw - hand.yaw, QUARTER)
+    options = skewed() if spot.yaw is None else quarters(spot.yaw - skew)
+    return choose_yaw(now(hand), thing, (spot.x, spot.y, spot.z), options, hand.yaw)
+
+
+def place(hand: Imagined, name: str, relation: str, target: str) -> Move:
+    """Put what is held at its spot and retreat; what was lost on the way is fetched again."""
+    if hand.held == name:
+        return put(hand, relation, hand.things[target])
+    if hand.held is not None:
+        return put_away(hand)
+    if rests(hand, name, relation, target):
+        return leave(hand)
+    return pick(hand, name)
+
+
+def rests(hand: Imagined, name: str, relation: str, target: str) -> bool:
+    """Is it where it should be: the scene says so, or it stands at the spot that was meant."""
+    if (relation, name, target) in hand.scene.facts:
+        return True
+    thing = hand.things[name]
+    spot = noted(hand, ("spot", name, relation, target), lambda: find_spot(now(hand), thing, relation, hand.things[target]))
+    x, y, z = thing.position
+    return hypot(x - spot.x, y - spot.y) < 0.02 and abs(z - spot.z + AIR) < 0.008
+
+
+def leave(hand: Imagined) -> Move:
+    """Straight up, with the fingers as they are until nothing is near them."""
+    return rise(hand, LIFT, hand.width if hand.tcp[2] < 0.12 else FULL)
+
+
+def stack(hand: Imagined, name: str, target: str) -> Move:
+    return place(hand, name, "on", target)
+
+
+def open_drawer(hand: Imagined, name: str) -> Move:
+    """Grip the handle from above, pull it along −x, let go, rise."""
+    out = hand.things[name].joint or 0.0
+    if hand.gripped == name and out < OPENED:
+        return slide(hand, OPENED + 0.003 - out, out)
+    if hand.gripped == name or out >= OPENED_ENOUGH:
+        return let_go(hand)
+    return grip_handle(hand, name)
+
+
+def close_drawer(hand: Imagined, name: str) -> Move:
+    """Grip the handle from above, push it along +x until it is shut, let go, rise."""
+    out = hand.things[name].joint or 0.0
+    if hand.gripped == name and out > SHUT:
+        return slide(hand, -out, OPENED - out)
+    if hand.gripped == name or out <= SHUT_ENOUGH:
+        return let_go(hand)
+    return grip_handle(hand, name)
+
+
+def grip_handle(hand: Imagined, name: str) -> Move:
+    if hand.held is not None:
+        return put_away(hand)
+    goal, opening = point(hand.things[name]), FIN + 0.04
+    return seize(hand, goal, 0.0, opening, FIN) or over(hand, goal, 0.0, opening)
+
+
+def slide(hand: Imagined, out: float, gone: float) -> Move:
+    """Pull a gripped handle that much farther out, m; starts softly, by how far it has gone already."""
+    goal = hand.tcp + np.array([-out, 0.0, 0.0])
+    return straight(hand, goal, 0.0, min(0.18, 0.05 + 2 * max(gone, 0.0)))
+
+
+def let_go(hand: Imagined) -> Move:
+    if hand.held is not None:
+        return put_away(hand)
+    return stay(FIN + RELEASE) if hand.gripped else leave(hand)
+
+
+def press(hand: Imagined, name: str) -> Move:
+    """Closed fingers straight down on the cap, once, and up again."""
+    if hand.held is not None:
+        return put_away(hand)
+    button = hand.things[name]
+    if name in hand.pressed or (button.joint or 0.0) > 0.009:
+        return rise(hand, LIFT, 0.0)
+    return over(hand, np.array([*button.position[:2], press_depth(button)]), 0.0, 0.0)
+
+
+def home(hand: Imagined) -> Move:
+    """Above the middle of the table, keeping what is held."""
+    return over(hand, np.array(HOME), 0.0, 0.0 if hand.held else FULL)
+
+
+NEEDS: dict[str, tuple[str, ...]] = {
+    "pick": ("thing",), "place": ("thing", "relation", "target"), "stack": ("thing", "target"),
+    "open": ("thing",), "close": ("thing",), "press": ("thing",), "home": (),
+}  # fmt: skip
+KINDS = {"pick": ("block",), "place": ("block",), "stack": ("block",), "open": ("drawer",), "close": ("drawer",), "press": ("button",)}
+MOVES: dict[str, Callable[..., Move]] = {
+    "pick": pick, "place": place, "stack": stack, "open": open_drawer, "close": close_drawer, "press": press, "home": home,
+}  # fmt: skip

@@ -1,0 +1,142 @@
+"""Where to set a thing down so that "left of the blue bowl" is true and the hand has room. A function of everything but the hand and
+the thing itself, so that the spot stays while the thing is on its way.
+"""
+
+from math import cos, hypot, pi, radians, sin
+from typing import NamedTuple
+
+from agent.errors import PolicyError, hint
+from agent.types import Scene, Thing
+from sim.objects import BOWL_FLOOR, CABINET, DRAWER_FLOOR, DRAWER_TRAVEL, HANDLE_LENGTH, HANDLE_TO_INSIDE
+from sim.oracle.clearance import Box, bottom, footprint, obstacles, room
+
+AIR = 0.001
+"""A thing is let go this far above where it will stand, m."""
+BEARINGS = {"left of": pi / 2, "right of": -pi / 2, "behind": 0.0, "in front of": pi}
+"""Direction from the target, about world z: left is +y, behind is +x, away from the robot."""
+SPREAD = (0, 8, -8, 16, -16, 24, -24)
+"""Degrees off the bearing that are tried; up to 35 count as that side."""
+GAPS = (0.05, 0.04, 0.065, 0.08, 0.03, 0.10)
+CLOSE_GAPS = (0.04, 0.032, 0.048, 0.025)
+NEXT_TO = (pi / 2, -pi / 2, pi, 0.0, 3 * pi / 4, -3 * pi / 4, pi / 4, -pi / 4)
+MIDDLE = (0.43, -0.10)
+"""The comfortable part of the table, m."""
+RELATIONS = ("in", "on", *BEARINGS, "next to")
+
+
+class Spot(NamedTuple):
+    """Where the centre of a thing should come to rest, m, and its yaw up to quarter turns, rad (None: any)."""
+
+    x: float
+    y: float
+    z: float
+    yaw: float | None
+
+
+def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
+    """The best spot for that sentence; PolicyError if the sentence makes no sense."""
+    rest = [other for other in scene.things if other.name != thing.name]
+    others = scene.model_copy(update={"things": tuple(rest)})
+    if relation == "in" and target.kind == "bowl":
+        return in_bowl(others, thing, target)
+    if relation == "in" and target.kind == "drawer":
+        return in_drawer(others, thing, target)
+    if relation == "on" and target.kind == "table":
+        return on_table(others, thing)
+    if relation == "on" and target.kind == "block":
+        x, y, z = target.position
+        return Spot(x, y, z + (target.size[2] + thing.size[2]) / 2 + AIR, target.yaw)
+    if relation in BEARINGS or relation == "next to":
+        return beside(others, thing, relation, target)
+    raise PolicyError(
+        f"The oracle cannot put something '{relation}' the {target.name}, which is a {target.kind}. It knows: in a bowl or a drawer, "
+        f"on a block or the table, {', '.join(BEARINGS)} and next to a thing.{hint(relation, RELATIONS)}"
+    )
+
+
+def in_bowl(scene: Scene, thing: Thing, bowl: Thing) -> Spot:
+    """The middle; beside what lies there already, or on top of it if the bowl is full."""
+    x, y, _ = bowl.position
+    inside = [t for t in scene.things if t.kind == "block" and hypot(t.position[0] - x, t.position[1] - y) < bowl.size[0] / 2]
+    floor = bottom(bowl) + BOWL_FLOOR + AIR
+    half = thing.size[2] / 2
+    if not inside:
+        return Spot(x, y, floor + half, None)
+    top = max(t.position[2] + t.size[2] / 2 for t in inside)
+    if len(inside) == 1:
+        return Spot(inside[0].position[0], inside[0].position[1], top + half + AIR, inside[0].yaw)
+    return Spot(x, y, top + half + AIR, None)
+
+
+def in_drawer(scene: Scene, thing: Thing, drawer: Thing) -> Spot:
+    """Across the open part: the slot with the most room for thing and hand, near the middle."""
+    x, y, _ = drawer.position
+    start = x + HANDLE_TO_INSIDE
+    along = start + min((drawer.joint or 0.0), DRAWER_TRAVEL) / 2
+    height = DRAWER_FLOOR + thing.size[2] / 2 + AIR
+    slots = [y + side for side in (0.0, 0.06, -0.06, 0.03, -0.03, 0.085, -0.085)]
+    blocks = obstacles(scene)
+    return max((Spot(along, slot, height, 0.0) for slot in slots), key=lambda spot: _score(spot, thing, blocks, (0.0,)))
+
+
+def on_table(scene: Scene, thing: Thing) -> Spot:
+    """A clear spot on a grid of 4 cm, as near as possible to the middle of the reachable table."""
+    height = thing.size[2] / 2 + AIR
+    grid = [Spot(0.33 + 0.04 * i, -0.42 + 0.04 * j, height, 0.0) for i in range(7) for j in range(21)]
+    grid.sort(key=lambda spot: hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
+    around = obstacles(scene)
+    free = (spot for spot in grid if _footing(spot, thing, around) > 0.05 and allowed(scene, spot) == 0)
+    return next(free, None) or max(grid, key=lambda spot: _footing(spot, thing, around) + allowed(scene, spot))
+
+
+def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
+    """On the table at the right bearing, in a gap that makes the fact hold, where the hand has room."""
+    around = obstacles(scene)
+    best, best_score = None, float("-inf")
+    middles = NEXT_TO if relation == "next to" else (BEARINGS[relation],)
+    height = thing.size[2] / 2 + AIR
+    for order, middle in enumerate(middles):
+        for off in SPREAD:
+            for gap in CLOSE_GAPS if relation == "next to" else GAPS:
+                angle = middle + radians(off)
+                distance = _touching(thing, target, angle) + gap
+                spot = Spot(target.position[0] + distance * cos(angle), target.position[1] + distance * sin(angle), height, 0.0)
+                score = 100 * min(_score(spot, thing, around), 0.008) + 100 * allowed(scene, spot)
+                score -= 0.01 * abs(off) + 0.05 * order + 2 * gap
+                if score > best_score:
+                    best, best_score = spot, score
+    assert best is not None
+    return best
+
+
+def _touching(thing: Thing, target: Thing, angle: float) -> float:
+    """Distance between the centres when thing (at yaw 0) and target touch in that direction, m."""
+    own = Box(0.0, 0.0, thing.size[0] / 2, thing.size[1] / 2, 0.0, 0.0)
+    other = target.size[0] / 2 if target.kind == "bowl" else footprint(target).half(cos(angle), sin(angle))
+    return own.half(cos(angle), sin(angle)) + other
+
+
+def _footing(spot: Spot, thing: Thing, around: list[Box]) -> float:
+    """Smallest gap between the thing, standing there, and everything else, m."""
+    own = Box(spot.x, spot.y, thing.size[0] / 2, thing.size[1] / 2, spot.yaw or 0.0, 0.0)
+    return min((own.gap(box) for box in around), default=1.0)
+
+
+def _score(spot: Spot, thing: Thing, around: list[Box], yaws: tuple[float, ...] = (0.0, pi / 2)) -> float:
+    """Room for the thing itself and for the hand that brings it, in the better of its yaws, m."""
+    opening = max(thing.size[:2]) + 0.03
+    hand = max(room(spot.x, spot.y, spot.z, yaw, opening, around) for yaw in yaws)
+    return min(hand, _footing(spot, thing, around))
+
+
+def allowed(scene: Scene, spot: Spot) -> float:
+    """0 where a thing may stand; less out of reach, and where a drawer would sweep it away, m short."""
+    lack = max(0.30 - spot.x, spot.x - 0.64, abs(spot.y) - 0.46, hypot(spot.x, spot.y) - 0.72, 0.0)
+    for drawer in scene.things:
+        if drawer.kind == "drawer":
+            x, y, _ = drawer.position
+            shut = x + (drawer.joint or 0.0)
+            nose = shut + HANDLE_TO_INSIDE - 0.010 - HANDLE_LENGTH - DRAWER_TRAVEL - 0.03
+            if spot.x > nose and abs(spot.y - y) < CABINET[1] / 2 + 0.03:
+                lack = max(lack, 0.05)
+    return -lack
