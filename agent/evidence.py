@@ -48,7 +48,7 @@ def facts(before: Scene, after: Scene, moved: set[str]) -> list[str]:
     came = [fact for fact in after.facts if fact not in old and fact[0] not in UNSAID]
     came = [fact for fact in came if len(fact) < 3 or fact[0] in LASTING or fact[1] in moved]
     went = [fact for fact in before.facts if fact not in new and fact[0] not in UNSAID]
-    went = [fact for fact in went if fact[0] in LASTING or (len(fact) == 2 and (OPPOSITE.get(fact[0]), fact[1]) not in new)]
+    went = [fact for fact in went if fact[0] in LASTING or (fact[0] in OPPOSITE and (OPPOSITE[fact[0]], fact[1]) not in new)]
     return [say(fact, "is now ") for fact in came] + [say(fact, "is no longer ") for fact in went]
 
 

@@ -23,7 +23,7 @@ ACTION = ("x", "y", "z", "rx", "ry", "rz", "gripper")
 CAMERAS = {"front": (8, 8)}
 POSE = np.array([0.5, 0.0, 0.3, np.pi, 0.0, 0.0, 0.08], np.float32)
 
-Trouble = Literal["nan", "wide", "empty", "stale", "not a chunk", "lost", "broken", "hang"]
+Trouble = Literal["nan", "wide", "empty", "stale", "not a chunk", "lost", "refused", "broken", "hang"]
 
 
 class FakeRobot:
@@ -125,11 +125,19 @@ class FakePolicy:
                 return rows  # type: ignore[return-value]
             case "lost":
                 raise PolicyError("the replica is gone")
+            case "refused":
+                raise _refusal()
             case "broken":
                 raise KeyError("no such layer")
             case _:
                 return Chunk(observation.tick, rows, {"infer_ms": 0.0})
         return Chunk(observation.tick, rows)
+
+
+def _refusal() -> PolicyError:
+    error = PolicyError("I cannot wipe the elephant")
+    error.refused = True  # type: ignore[attr-defined]
+    return error
 
 
 def line(start: Array, goal: Array, step: float, rows: int) -> Array:

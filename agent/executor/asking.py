@@ -138,10 +138,15 @@ def nonsense(chunk: object, tick: int, spec: PolicySpec) -> str | None:
 
 
 def is_lost(error: Exception) -> bool:
-    """True for a policy that is out of reach for now and may come back."""
-    return isinstance(error, PolicyError | OSError)
+    """True for a policy that is out of reach for now and may come back; a PolicyError with `refused = True` is an answer: it is there."""
+    return isinstance(error, PolicyError | OSError) and not getattr(error, "refused", False)
 
 
 def is_final(error: Exception) -> bool:
     """True where asking again cannot help: a name that is not in the scene, a skill that is wrong."""
     return isinstance(error, SaydoError) and not isinstance(error, PolicyError | WrongShape)
+
+
+def said(error: Exception) -> str:
+    """What an exception says for itself: our own speak in sentences, others need their name."""
+    return str(error) if isinstance(error, SaydoError) else f"{type(error).__name__}: {error}"

@@ -20,7 +20,7 @@ from typing import Any
 from agent.config import ExecutorConfig
 from agent.errors import ConfigError, RobotError
 from agent.evidence import differences
-from agent.executor.asking import Answer, Asker, is_final, is_lost, nonsense
+from agent.executor.asking import Answer, Asker, is_final, is_lost, nonsense, said
 from agent.executor.chunks import ChunkBuffer, Delays
 from agent.executor.layout import Layout
 from agent.executor.safety import check_match
@@ -135,6 +135,7 @@ class Motion:
                 row = self._row(observation)
                 if row is not None:
                     self.last, self.moved = self.robot.apply(row), True
+                    self.watch.applied(row, self.last)
                 observation = self.robot.observe(())
         except Ended as end:
             return end
@@ -207,7 +208,7 @@ class Motion:
             raise Ended(*blame(self.skill, answer.error))
         if answer.error is not None and is_lost(answer.error):
             return self._fault(str(answer.error))
-        problem = f"{type(answer.error).__name__}: {answer.error}" if answer.error else nonsense(answer.chunk, asked.tick, self.policy.spec)
+        problem = said(answer.error) if answer.error is not None else nonsense(answer.chunk, asked.tick, self.policy.spec)
         if problem is not None:
             return self._folly(problem)
         assert answer.chunk is not None
@@ -237,7 +238,7 @@ class Motion:
         self.follies += 1
         self._fault(why)
         if self.follies >= NONSENSE_TRIES:
-            raise Ended("failed", f"policy '{self.policy.spec.name}' answered nonsense {self.follies} times; the last time {why}")
+            raise Ended("failed", f"policy '{self.policy.spec.name}' gave no usable answer in {self.follies} tries; the last time: {why}")
 
     def _abandon(self) -> None:
         if self.asked is not None:

@@ -5,7 +5,7 @@ position in metres, `rx ry rz` an absolute rotation vector in radians, `roll pit
 radians, anything with `grip` or `finger` a gripper. Other numbers are carried as they are.
 
 A gripper that points down has a rotation vector of length π, where (π, 0, 0) and (−π, 0, 0) are one and the same pose: components must
-never be compared or averaged there. `Layout.minus` and `Layout.plus` go through unit quaternions (w, x, y, z) instead.
+never be compared or averaged there. `Layout.minus` and `Layout.plus` compose rotations instead.
 """
 
 import re
@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from agent.executor.rotation import matrix_from_vector, vector_from_matrix
 from agent.types import Array
 
 Triple = tuple[int, int, int]
@@ -43,7 +44,8 @@ class Layout:
         step = np.asarray(a, np.float64) - np.asarray(b, np.float64)
         for triple in self.rotations:
             at = list(triple)
-            step[at] = to_vector(compose(to_quaternion(a[at]), inverse(to_quaternion(b[at]))))
+            if np.any(step[at]):
+                step[at] = vector_from_matrix(matrix_from_vector(a[at]) @ matrix_from_vector(b[at]).T)
         for index in self.angles:
             step[index] = np.pi - (np.pi - step[index]) % (2 * np.pi)
         return step
@@ -54,9 +56,7 @@ class Layout:
         for triple in self.rotations:
             at = list(triple)
             if np.any(step[at]):
-                moved[at] = to_vector(compose(to_quaternion(step[at]), to_quaternion(row[at])))
-            else:
-                moved[at] = row[at]
+                moved[at] = vector_from_matrix(matrix_from_vector(step[at]) @ matrix_from_vector(row[at]))
         return moved
 
     def gap(self, a: Array, b: Array) -> float:
@@ -80,29 +80,3 @@ def triples(where: dict[tuple[str, str], int], *parts: str) -> tuple[Triple, ...
     arms = dict.fromkeys(arm for arm, last in where if last in parts)
     found = [[where.get((arm, part)) for part in parts] for arm in arms]
     return tuple((x, y, z) for x, y, z in found if x is not None and y is not None and z is not None)
-
-
-def to_quaternion(vector: Array) -> Array:
-    """Rotation vector float[3], rad → unit quaternion float64[4]."""
-    vector = np.asarray(vector, np.float64)
-    half = np.linalg.norm(vector) / 2
-    return np.concatenate([[np.cos(half)], np.sinc(half / np.pi) / 2 * vector])
-
-
-def to_vector(quaternion: Array) -> Array:
-    """Unit quaternion float64[4] → rotation vector float64[3] of length ≤ π, rad."""
-    w, xyz = quaternion[0], quaternion[1:]
-    if w < 0:
-        w, xyz = -w, -xyz
-    sine = np.linalg.norm(xyz)
-    return xyz * (2.0 if sine < 1e-12 else 2 * np.arctan2(sine, w) / sine)
-
-
-def compose(a: Array, b: Array) -> Array:
-    """The rotation `b` followed by `a`, both about the world's axes."""
-    (w, *_), (v, *_) = a, b
-    return np.concatenate([[w * v - a[1:] @ b[1:]], w * b[1:] + v * a[1:] + np.cross(a[1:], b[1:])])
-
-
-def inverse(quaternion: Array) -> Array:
-    return quaternion * np.array([1.0, -1.0, -1.0, -1.0])

@@ -3,7 +3,7 @@
 from agent.errors import SaydoError
 from agent.executor.layout import Layout
 from agent.skills.skill import Skill
-from agent.types import Observation, RobotSpec, Scene, Status
+from agent.types import Array, Observation, RobotSpec, Scene, Status
 
 HOLD_DONE_S = 0.25
 """How long `done` must stay true: what only passes through the goal is not there."""
@@ -32,6 +32,12 @@ class Watch:
         self._resting_at, self._resting_since = first.state, first.tick
         self._moved = False
         self._done_since: int | None = None
+        self._changed = 0
+        self._rows = Layout.of(spec.action)
+
+    def applied(self, row: Array, truly: Array) -> None:
+        """What was commanded, and what the robot says it truly did: a robot that keeps doing something else explains why it stands."""
+        self._changed = self._changed + 1 if self._rows.gap(row, truly) > REST else 0
 
     def verdict(self, observation: Observation, waiting: bool = False) -> Verdict | None:
         """How the subtask has ended, and why; None while it goes on.
@@ -58,7 +64,8 @@ class Watch:
         if not done and rest_s >= REST_GIVEN_UP_S:
             how = "stopped moving before" if self._moved else "did not move the robot, although it is not yet so that"
             goal = "it was achieved" if self._moved else "it is achieved"
-            return "failed", f"the policy {how} {goal} ({self.skill.words}; at rest for {rest_s:.1f} s)"
+            refused = f"; the robot did not take its last {self._changed} rows as they were commanded" if self._changed else ""
+            return "failed", f"the policy {how} {goal} ({self.skill.words}; at rest for {rest_s:.1f} s{refused})"
         if spent_s >= self.skill.time_limit_s:
             return "timed_out", f"not achieved within the time limit of {self.skill.time_limit_s:g} s ({self.skill.words})"
         return None

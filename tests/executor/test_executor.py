@@ -162,19 +162,20 @@ def test_a_policy_that_stays_away_fails_the_subtask_and_says_so() -> None:
         ("stale", "tick 3, but tick 4 was asked"),
         ("not a chunk", "not a Chunk but a ndarray"),
         ("broken", "KeyError: 'no such layer'"),
+        ("refused", "I cannot wipe"),
     ],
 )
 def test_nonsense_gets_three_tries(trouble: Any, says: str) -> None:
     policy = FakePolicy(GOAL, trouble=dict.fromkeys(range(2, 100), trouble))
     outcome, robot, _ = carry_out(Reach(), policy)
-    assert outcome.status == "failed" and outcome.confirmed and "nonsense 3 times" in outcome.why
+    assert outcome.status == "failed" and outcome.confirmed and "no usable answer in 3 tries" in outcome.why
     assert len(policy.asked) == 4 and len(robot.rows) == 4
     if trouble != "stale":
         assert says in outcome.why
     assert outcome.why.count("\n") == 0
 
 
-@pytest.mark.parametrize("trouble", ["nan", "wide", "empty", "stale", "not a chunk", "broken"])
+@pytest.mark.parametrize("trouble", ["nan", "wide", "empty", "stale", "not a chunk", "broken", "refused"])
 def test_one_piece_of_nonsense_is_forgiven(trouble: Any) -> None:
     assert carry_out(Reach(), FakePolicy(GOAL, trouble={2: trouble, 3: trouble}))[0].status == "done"
 
@@ -194,6 +195,15 @@ def test_a_policy_that_stops_short_has_failed() -> None:
 def test_a_policy_that_never_moves_has_failed() -> None:
     outcome, _, _ = carry_out(Reach(), FakePolicy(POSE))
     assert outcome.status == "failed" and "did not move" in outcome.why and outcome.ticks == 40
+
+
+def test_a_robot_that_does_something_else_is_named_as_the_reason() -> None:
+    class Stuck(FakeRobot):
+        def apply(self, action: Array) -> Array:
+            return super().apply(self.state.copy())
+
+    outcome, _, _ = carry_out(Reach(), FakePolicy(GOAL), Stuck(reached))
+    assert outcome.status == "failed" and "did not take its last 40 rows" in outcome.why
 
 
 @pytest.mark.parametrize("scene", [reached, None])
