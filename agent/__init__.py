@@ -21,7 +21,21 @@ if TYPE_CHECKING:
 TYPES = ("Chunk", "Observation", "Outcome", "Policy", "PolicySpec", "Robot", "RobotSpec", "Scene", "Subtask", "Thing")
 HOMES = {**dict.fromkeys(TYPES, "agent.types"), "Skill": "agent.skills.skill", "Kind": "agent.skills.skill", "hover": "agent.skills.motion"}
 
-__all__ = ["Chunk", "Kind", "Observation", "Outcome", "Policy", "PolicySpec", "Robot", "RobotSpec", "Scene", "Skill", "Subtask", "Thing", "hover"]
+__all__ = [
+    "Chunk",
+    "Kind",
+    "Observation",
+    "Outcome",
+    "Policy",
+    "PolicySpec",
+    "Robot",
+    "RobotSpec",
+    "Scene",
+    "Skill",
+    "Subtask",
+    "Thing",
+    "hover",
+]
 
 
 def __getattr__(name: str) -> Any:

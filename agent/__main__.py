@@ -28,9 +28,11 @@ NoVideo = Annotated[bool, typer.Option("--no-video", help="Record everything but
 FAILED = {"done": 0, "asked": 3, "declined": 4, "stopped": 5, "failed": 1}
 
 
-def configure(path: Path | None, **changes: Any) -> Config:
-    """config.yaml with the options of the command line set over it."""
-    return load_config(path, {key.replace("__", "."): value for key, value in changes.items() if value is not None})
+def configure(path: Path | None, **options: Any) -> Config:
+    """config.yaml with the options of the command line set over it: robot__seed=3 sets robot.seed; None leaves the file's value."""
+    if options.pop("no_video", False):
+        options["runs__video"] = False
+    return load_config(path, {key.replace("__", "."): value for key, value in options.items() if value is not None})
 
 
 @app.command()
@@ -50,33 +52,27 @@ def run(
 ) -> None:
     """Do one instruction and leave a run folder. Exit status: 0 done, 3 asked, 4 declined, 5 stopped, 1 failed, 2 cannot start."""
     from agent.app import configure_resumed, open_agent
-    from agent.chat import Typed, converse, make_view, run_once, show
+    from agent.chat import Typed, attend, converse, make_view, show
 
     if words and resume:
         raise ConfigError("`saydo run --resume RUN` goes on with what was said before; leave the words out.")
     console = Console(stderr=as_json)
     settings = configure(
-        config,
-        robot__seed=seed,
-        robot__scene=scene,
-        robot__pace=pace,
-        policy__name=policy,
-        runs__folder=runs,
-        runs__video=False if no_video else None,
+        config, robot__seed=seed, robot__scene=scene, robot__pace=pace, policy__name=policy, runs__folder=runs, no_video=no_video
     )
     if resume:
         settings = configure_resumed(settings, resume)
     sentence = " ".join(words or [])
+    talks = sys.stdin.isatty() and not as_json
     typed = Typed()
-    with make_view(console, typed, plain or as_json) as view:
-        with open_agent(settings, sentence, local=local, resume=resume, watch=view.event, progress=view.progress) as agent:
-            if resume:
-                result = agent.resume()
-                show(console, result)
-            elif view.interactive:
-                result = converse(agent, typed, console, sentence, once=True)
-            else:
-                result = run_once(agent, sentence, lambda found: show(console, found))
+    with (
+        make_view(console, typed, plain or as_json) as view,
+        open_agent(settings, sentence, local=local, resume=resume, watch=view.event, progress=view.progress) as agent,
+    ):
+        result = agent.resume() if resume else attend(agent, typed, sentence)
+        show(console, result)
+        if result.status == "asked" and talks:
+            result = converse(agent, typed, console, once=True) or result
     finish(result, as_json, console)
 
 
@@ -108,19 +104,15 @@ def chat(
 
     console = Console()
     settings = configure(
-        config,
-        robot__seed=seed,
-        robot__scene=scene,
-        robot__pace=pace,
-        policy__name=policy,
-        runs__folder=runs,
-        runs__video=False if no_video else None,
+        config, robot__seed=seed, robot__scene=scene, robot__pace=pace, policy__name=policy, runs__folder=runs, no_video=no_video
     )
-    typed = Typed()
-    with make_view(console, typed, plain) as view:
-        with open_agent(settings, "chat", local=local, watch=view.event, progress=view.progress) as agent:
-            console.print(Text("Here: " + ", ".join(agent.scene().names()) + ".  Say what to do; `bye` leaves.", style="dim"))
-            result = converse(agent, typed, console, None, once=False)
+    typed = Typed(piped=None if sys.stdin.isatty() else sys.stdin)
+    with (
+        make_view(console, typed, plain) as view,
+        open_agent(settings, "chat", local=local, watch=view.event, progress=view.progress) as agent,
+    ):
+        console.print(Text("Here: " + ", ".join(agent.scene().names()) + ".  Say what to do; `bye` leaves.", style="dim"))
+        result = converse(agent, typed, console, once=False)
     if result:
         console.print(Text(f"  {result.folder}/report.html", style="dim"))
 
@@ -156,7 +148,7 @@ def demo(
         robot__pace=pace,
         policy__name=policy,
         runs__folder=runs,
-        runs__video=False if no_video else None,
+        no_video=no_video,
     )
     with make_view(console, Typed(), plain or as_json) as view:
         result, missing = play(script, settings, local=local, watch=view.event, progress=view.progress)

@@ -1,30 +1,33 @@
 """The only place that builds: Config → Agent. Everything else is handed what it needs."""
 
-import importlib
-import platform
 import sqlite3
-import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
-from importlib.metadata import version
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
 from langgraph.checkpoint.serde.jsonplus import JsonPlusSerializer
 from langgraph.checkpoint.sqlite import SqliteSaver
 from langgraph.types import Command
+from pydantic import TypeAdapter
 
 from agent.config import Config
 from agent.errors import ConfigError, RecordError, SaydoError
-from agent.executor.executor import Executor, check_match
-from agent.executor.record import Recorder, Run
+from agent.executor.executor import Executor
+from agent.executor.policies import make_policy, named_class
+from agent.executor.record import Recorder
+from agent.executor.run import Run
 from agent.executor.safety import Guard
-from agent.graph import Context, State, build_graph
+from agent.graph import UNCONFIRMED, Context, build_graph, seen
 from agent.mailbox import Mailbox, is_go_on
 from agent.planner.memory import Memory
 from agent.planner.saycan import Planner
-from agent.skills.library import Library, gather
+from agent.replay import Verdict, replay
+from agent.report import write_report
+from agent.skills.library import gather
 from agent.types import Frozen, Outcome, Policy, Robot, Scene, Subtask
 
 Progress = Callable[[str], None]
@@ -58,8 +61,8 @@ class Result(Frozen):
 class Agent:
     """One robot, one conversation, one run folder."""
 
-    def __init__(self, context: Context, run: Run, robot: Recorder, checkpointer: SqliteSaver, watch: Watch) -> None:
-        self.context, self.record, self.robot, self.watch = context, run, robot, watch
+    def __init__(self, context: Context, run: Run, checkpointer: SqliteSaver) -> None:
+        self.context, self.record, self.robot = context, run, context.robot
         self.mailbox = context.mailbox
         self.graph = build_graph().compile(checkpointer=checkpointer)
         self.thread: Any = {"configurable": {"thread_id": run.id}, "recursion_limit": 10_000}
@@ -67,11 +70,14 @@ class Agent:
         self.result: Result | None = None
 
     def emit(self, kind: str, **fields: Any) -> None:
-        """Write one event to the record, then show it to who watches."""
-        self.record.write(kind, **fields)
+        """Write one event to the record, which tells those who watch."""
+        event = self.record.write(kind, **fields)
         if kind == "decision":
-            self.decisions.append(fields)
-        self.watch({"kind": kind, **fields})
+            self.decisions.append(event)
+
+    def scene(self) -> Scene:
+        """What is there now."""
+        return seen(self.robot)
 
     def tell(self, words: str) -> Result:
         """Say something to the robot and wait until it is done, asks, or stands still. Speak to `mailbox` to interrupt."""
@@ -90,8 +96,8 @@ class Agent:
         if not state.values:
             raise RecordError(f"Run {self.record.id} was cut off before it heard a word. Start it anew with `saydo run`.")
         if not state.next:
-            raise RecordError(f"Run {self.record.id} is finished: {state.values.get('status')}: {state.values.get('why')}. Nothing to resume.")
-        self.emit("resumed", said=state.values["said"], steps=len(state.values["history"]))
+            ending = f"{state.values.get('status')}: {state.values.get('why')}"
+            raise RecordError(f"Run {self.record.id} is finished: {ending}. There is nothing to resume.")
         self.graph.update_state(self.thread, {"status": None}, as_node="__start__")
         return self._go(None)
 
@@ -99,29 +105,38 @@ class Agent:
         start, first = time.monotonic(), len(self.decisions)
         try:
             state = self.graph.invoke(given, self.thread, context=self.context, durability="sync")
-        except BaseException as error:
+        except SaydoError as error:
+            confirmed = self.robot.stop()
+            if isinstance(error, RecordError):
+                raise
+            why = f"{error}" + ("" if confirmed else f" {UNCONFIRMED}")
+            self.emit("broken", why=why, error=type(error).__name__, confirmed=confirmed)
+            state = {**self.graph.get_state(self.thread).values, "status": "failed", "why": why}
+        except BaseException:
             self.robot.stop()
-            if not isinstance(error, RecordError):
-                self.emit("broken", why=f"{type(error).__name__}: {error}")
             raise
         asked = state.get("__interrupt__")
         question = asked[0].value if asked else {"question": None, "choices": []}
-        scene = self.robot.observe(cameras=()).scene
-        assert scene is not None
+        scene = self.scene()
         self.result = Result(
             run=self.record.id,
             status="asked" if asked else state["status"],
             why=question["question"] if asked else state["why"],
             question=question["question"],
             choices=tuple(question["choices"]),
-            subtasks=tuple(Attempted(subtask=step.subtask, outcome=step.outcome) for step in state["history"]),
+            subtasks=tuple(Attempted(subtask=step.subtask, outcome=step.outcome) for step in state.get("history", [])),
             decisions=tuple(self.decisions[first:]),
             timings={"wall_s": round(time.monotonic() - start, 3), "robot_s": round(scene.tick / self.robot.spec.rate_hz, 3)},
             scene=scene,
             folder=self.record.folder,
         )
-        self.emit("finished", tick=scene.tick, status=self.result.status, why=self.result.why, scene=scene.model_dump(mode="json"))
+        self.emit("result", tick=scene.tick, status=self.result.status, why=self.result.why, scene=scene.model_dump(mode="json"))
         return self.result
+
+    def finish(self) -> None:
+        """Close the record with the last result."""
+        if self.result is not None:
+            self.record.finish(self.result.status, self.result.why, result=self.result.model_dump(mode="json"))
 
 
 @contextmanager
@@ -143,30 +158,25 @@ def open_agent(
     """
     with ExitStack() as stack:
         library = gather(config.skills)
-        run = Run.open(resume) if resume else Run.create(config.runs.folder, words, about(config, local, words, disturbances))
-        stack.callback(run.close)
+        run = Run.open(resume) if resume else Run.create(config.runs.folder, words, about(config, local, disturbances))
+        run.listen(watch)
         progress("building the world")
         body = build_robot(config, disturbances)
         stack.callback(getattr(body, "close", lambda: None))
         if resume:
-            run.load_world(body)
-        mailbox = Mailbox()
+            run.resume(body)
         policy = stack.enter_context(open_policy(config, local, progress))
-        check_match(body.spec, policy.spec)
+        mailbox = Mailbox()
         recorder = Recorder(wrap(body, mailbox), run, video=config.runs.video)
+        stack.callback(write_report, run.folder)
         stack.callback(recorder.close)
         connection = sqlite3.connect(run.folder / "state.sqlite", check_same_thread=False)
         stack.callback(connection.close)
         memory = Memory(config.runs.folder / "memory.json")
         planner = Planner(library, config.planner, memory)
         stack.callback(planner.close)
-        agent: Agent
-
-        def emit(kind: str, **fields: Any) -> None:
-            agent.emit(kind, **fields)
-
-        guard = Guard(recorder, config.guard, emit)
-        executor = Executor(guard, policy, config.executor, emit)
+        guard = Guard(recorder, config.guard, run.write)
+        executor = Executor(guard, policy, config.executor, run.write)
         stack.callback(executor.close)
         context = Context(
             robot=guard,
@@ -176,10 +186,11 @@ def open_agent(
             executor=executor,
             mailbox=mailbox,
             max_decisions=config.planner.max_decisions,
-            emit=emit,
-            remember_world=lambda: run.save_world(body),
+            emit=lambda kind, **fields: agent.emit(kind, **fields),
+            remember_world=recorder.save_world,
         )
-        agent = Agent(context, run, recorder, checkpointer(connection), watch)
+        agent = Agent(context, run, checkpointer(connection))
+        stack.callback(agent.finish)
         yield agent
 
 
@@ -199,62 +210,70 @@ def build_robot(config: Config, disturbances: Sequence[Any] = ()) -> Robot:
     return named_class(config.robot.name, "robot.name")()
 
 
-def build_policy(config: Config) -> Policy:
-    """The policy itself, in whatever process this is called."""
-    if config.policy.name == "oracle":
-        from sim.oracle import Oracle
-
-        return Oracle()
-    return named_class(config.policy.name, "policy.name")(**({"checkpoint": config.policy.checkpoint} if config.policy.checkpoint else {}))
-
-
 @contextmanager
 def open_policy(config: Config, local: bool, progress: Progress) -> Iterator[Policy]:
     """The policy in this process, or behind Ray Serve; a server that already runs for the same policy is used as it is."""
     if local:
         progress("loading the policy")
-        yield build_policy(config)
+        yield make_policy(config.policy)
         return
     from agent.executor.serve import RemotePolicy, running_server, serve_policy
 
+    deadline_s = config.executor.chunk_deadline_s
     if found := running_server(config.policy.name):
-        progress(f"using the policy server at {found.address}")
-        policy = RemotePolicy(found.address, deadline_s=config.executor.chunk_deadline_s)
-        yield policy
-        policy.close()
+        progress(f"using the policy server at {found.addresses[0]}")
+        with RemotePolicy(found.addresses, deadline_s) as policy:
+            yield policy
         return
-    with serve_policy(build_policy, config, progress) as served:
-        policy = RemotePolicy(served.address, deadline_s=config.executor.chunk_deadline_s, resolve=served.resolve)
+    make = partial(make_policy, config.policy)
+    with serve_policy(make, config.serve, progress) as served, served.policy(deadline_s) as policy:
         yield policy
-        policy.close()
 
 
-def named_class(name: str, key: str) -> Any:
-    """`module:Class` → the class, or a ConfigError that says what was tried."""
-    module, _, attribute = name.partition(":")
-    if not attribute:
-        raise ConfigError(f"{key}: '{name}' is neither built in (robot: sim; policy: oracle) nor of the form module:Class.")
-    sys.path.append(str(Path.cwd()))
-    try:
-        return getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"{key}: cannot load '{name}': {error}.") from error
+def configure_resumed(config: Config, folder: Path) -> Config:
+    """The configuration that a run began with, but for where its folder is now."""
+    started = Run.open(folder).events[0]
+    began = Config.model_validate(started["config"])
+    return began.model_copy(update={"runs": config.runs.model_copy(update={"folder": folder.parent, "video": began.runs.video})})
 
 
-def about(config: Config, local: bool, words: str, disturbances: Sequence[Any]) -> dict[str, Any]:
+def disturbances_of(folder: Path) -> list[Any]:
+    """What was scripted to go wrong in a recorded run."""
+    return read_disturbances(Run.open(folder).events[0]["disturbances"])
+
+
+def read_disturbances(written: Sequence[dict[str, Any]]) -> list[Any]:
+    """Disturbances of the simulator from YAML or JSON."""
+    from sim.disturb import Disturbance
+
+    return TypeAdapter(list[Disturbance]).validate_python(list(written))
+
+
+def replay_run(config: Config, folder: Path) -> Verdict:
+    """Simulate a recorded run again in the world it began in."""
+    began = configure_resumed(config, folder)
+    return replay(folder, lambda: build_robot(began, disturbances_of(folder)))
+
+
+def serve_until_interrupted(config: Config, progress: Progress) -> None:
+    """Keep the policy of `config` served, where `saydo run` finds it, until Ctrl-C."""
+    from agent.executor.serve import serve_policy
+
+    with serve_policy(partial(make_policy, config.policy), config.serve, progress, announce=True) as served:
+        progress(f"policy '{config.policy.name}' at {', '.join(served.addresses())}; Ctrl-C ends it")
+        try:
+            threading.Event().wait()
+        except KeyboardInterrupt:
+            progress("shutting down")
+
+
+def about(config: Config, local: bool, disturbances: Sequence[Any]) -> dict[str, Any]:
     """What a run has to know of itself to be repeated."""
-    packages = ("saydo", "pybullet", "numpy", "ray", "langgraph", "openai", "torch", "transformers", "pydantic")
     return {
-        "words": words,
         "scene": config.robot.scene,
         "seed": config.robot.seed,
         "policy": config.policy.name,
         "served": "in this process" if local else "Ray Serve",
         "disturbances": [d.model_dump(mode="json") for d in disturbances],
         "config": config.model_dump(mode="json"),
-        "versions": {"python": platform.python_version(), **{name: version(name) for name in packages}},
-        "machine": f"{platform.machine()}, {platform.system()} {platform.release()}",
     }
-
-
-__all__ = ["Agent", "Result", "SaydoError", "Watch", "build_policy", "build_robot", "open_agent"]

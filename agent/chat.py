@@ -1,101 +1,94 @@
 """A terminal conversation: whatever is typed goes to the robot at once; while it works, it interrupts.
 
-The same loop serves `saydo run` (one instruction, answers to questions) and `saydo chat` (until `bye`).
+The same loop serves `saydo run` (one instruction, and answers to questions) and `saydo chat` (until `bye`).
 """
 
 import queue
 import sys
 import threading
-from collections.abc import Callable
-from typing import Any
+from typing import TextIO
 
 from rich.console import Console
 from rich.text import Text
 
 from agent.app import Agent, Result
 from agent.live import LiveView, StoryView
-from agent.mailbox import is_stop
 
 LEAVING = {"bye", "exit", "quit", "q"}
 View = StoryView | LiveView
-SIGNS = {"done": ("✓", "bold green"), "asked": ("?", "bold yellow"), "stopped": ("■", "bold yellow")}
+SIGNS = {"done": ("✓", "bold green"), "asked": ("?", "bold yellow"), "stopped": ("■", "bold yellow"), "declined": ("–", "bold yellow")}
 
 
 class Typed:
     """Lines as they are typed: to the robot while it works, otherwise to whoever waits for the next one."""
 
-    def __init__(self) -> None:
+    def __init__(self, piped: TextIO | None = None) -> None:
+        """piped: lines that come from a file or another program; each waits for its turn instead of interrupting the one before."""
+        self.piped = piped
         self.lines: queue.Queue[str | None] = queue.Queue()
-        self.agent: Agent | None = None
-        self.busy = threading.Event()
+        self.at_work: Agent | None = None
 
-    def put(self, line: str) -> None:
-        if self.busy.is_set() and self.agent is not None:
-            self.agent.mailbox.put(line)
+    def put(self, line: str | None) -> None:
+        """A finished line; None: there will be no more."""
+        if line is not None and self.at_work is not None:
+            self.at_work.mailbox.put(line)
         else:
             self.lines.put(line)
 
-    def read_stdin(self) -> None:
-        """Feed from a pipe or a plain terminal in the background until it ends."""
+    def feed(self, stream: TextIO) -> None:
+        """Read a terminal in the background, so that its lines can interrupt."""
 
-        def feed() -> None:
-            for line in sys.stdin:
-                if line.strip():
-                    self.put(line.strip())
-            self.lines.put(None)
+        def read() -> None:
+            for line in filter(str.strip, stream):
+                self.put(line.strip())
+            self.put(None)
 
-        threading.Thread(target=feed, daemon=True).start()
+        threading.Thread(target=read, daemon=True, name="typed lines").start()
 
     def next(self) -> str | None:
-        """The next line, or None when there will be none."""
-        return self.lines.get()
+        """The next line when it comes; None when there will be none."""
+        if self.piped is None:
+            return self.lines.get()
+        return next((line.strip() for line in self.piped if line.strip()), None)
 
 
 def make_view(console: Console, typed: Typed, plain: bool) -> View:
-    """A live screen where there is one, lines elsewhere."""
-    live = console.is_terminal and sys.stdin.isatty() and not plain
-    return LiveView(console, typed.put) if live else StoryView(console)
+    """A live screen where there is one, lines elsewhere; both hand what is typed to `typed`."""
+    if not sys.stdin.isatty():
+        return StoryView(console)
+    if console.is_terminal and not plain:
+        return LiveView(console, typed.put)
+    typed.feed(sys.stdin)
+    return StoryView(console)
 
 
-def tell(agent: Agent, typed: Typed, words: str) -> Result:
-    """One instruction; while it runs, typed lines interrupt it."""
-    typed.agent = agent
-    typed.busy.set()
+def converse(agent: Agent, typed: Typed, console: Console, words: str | None = None, *, once: bool) -> Result | None:
+    """Take turns, from `words` on, until `bye` or the end of input; with `once`, until an instruction is finished and nothing is asked."""
+    result: Result | None = None
+    while words is not None or (words := typed.next()) is not None:
+        if words.lower() in LEAVING:
+            break
+        result = attend(agent, typed, words)
+        show(console, result)
+        if once and result.status != "asked":
+            break
+        words = None
+    return result
+
+
+def attend(agent: Agent, typed: Typed, words: str) -> Result:
+    """Say it to the robot; while it works, typed lines go to its mailbox, and those it did not read come next."""
+    typed.at_work = agent
     try:
         return agent.tell(words)
     finally:
-        typed.busy.clear()
+        typed.at_work = None
         for late in agent.mailbox.take():
             typed.lines.put(late)
 
 
 def show(console: Console, result: Result) -> None:
-    """The verdict in one line, and where to look."""
+    """The verdict in one line."""
     sign, style = SIGNS.get(result.status, ("✗", "bold red"))
     choices = f"  [{' / '.join(result.choices)}]" if result.choices else ""
     console.print(Text.assemble((f"{sign} {result.status}: ", style), result.why, (choices, "yellow")), soft_wrap=True)
-
-
-def converse(agent: Agent, typed: Typed, console: Console, first: str | None, *, once: bool) -> Result | None:
-    """Take turns until `bye` or the end of input; with `once`, until the first instruction is finished and nothing is asked."""
-    result: Result | None = None
-    words = first
-    while True:
-        if words is None:
-            words = typed.next()
-        if words is None or words.lower() in LEAVING:
-            return result
-        if is_stop(words):
-            agent.context.robot.stop()
-        result = tell(agent, typed, words)
-        show(console, result)
-        if once and result.status != "asked":
-            return result
-        words = None
-
-
-def run_once(agent: Agent, words: str, show_result: Callable[[Result], Any]) -> Result:
-    """One instruction with nobody to answer: a question ends the run with status `asked`."""
-    result = agent.tell(words)
-    show_result(result)
-    return result

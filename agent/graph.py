@@ -22,6 +22,7 @@ from agent.skills.library import Library
 from agent.types import Outcome, Robot, Scene
 
 Ending = Literal["done", "failed", "declined", "stopped"]
+UNCONFIRMED = "BUT THE ROBOT COULD NOT BE CONFIRMED TO STAND STILL: use its emergency stop."
 TRIES = 3
 """After so many failures of one and the same call the person is asked."""
 
@@ -119,7 +120,7 @@ def judge(state: State, runtime: Runtime[Context]) -> Command[Literal["look", "a
     context.remember_world()
     context.emit("outcome", tick=after.tick, step=len(history), subtask=subtask.model_dump(mode="json"), **outcome.model_dump(mode="json"))
     if not outcome.confirmed:
-        return end(context, "failed", f"the robot could not be confirmed to stand still: {outcome.why}", {"history": history})
+        return end(context, "failed", f"{outcome.why}. {UNCONFIRMED}", {"history": history})
     tries = failures(history, subtask.key)
     if outcome.status in ("failed", "timed_out") and tries and tries % TRIES == 0:
         return Command(goto="ask", update={"history": history, "why": f"I tried {tries} times to {subtask.words}: {outcome.why}."})
@@ -178,6 +179,6 @@ def end(context: Context, status: Ending, why: str, update: Any = None) -> Comma
 def stand_still(context: Context, why: str) -> Command[Any]:
     """Stop and say truthfully whether the robot is known to stand still."""
     confirmed = context.robot.stop()
-    text = why if confirmed else f"{why}; BUT THE ROBOT COULD NOT BE CONFIRMED TO STAND STILL: use its emergency stop"
+    text = why if confirmed else f"{why}. {UNCONFIRMED}"
     context.emit("stopped", confirmed=confirmed, why=text)
     return end(context, "stopped", text)

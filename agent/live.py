@@ -4,7 +4,9 @@ Both views are fed with the events that also go to the record. On a terminal `Li
 sentence can be typed at any time; elsewhere `StoryView` prints lines.
 """
 
+import codecs
 import os
+import re
 import select
 import sys
 import termios
@@ -25,6 +27,8 @@ from rich.text import Text
 from agent.types import clip_text
 
 MARKS = {"done": "[green]✓[/]", "failed": "[red]✗[/]", "timed_out": "[red]⏱[/]", "stopped": "[yellow]■[/]"}
+ESCAPES = re.compile(r"\x1b(\[[0-9;?]*[ -/]*[@-~]|O.|.)?")
+"""Arrow keys and the like: they are not text."""
 SHOWN = 5
 """Options shown per decision, lines of story kept in sight is three times as many."""
 
@@ -95,12 +99,6 @@ class StoryView:
         if event["kind"] == "decision":
             self.console.print(score_bars(event))
 
-    def ask(self, question: str, choices: tuple[str, ...]) -> str | None:
-        """One answer from standard input; None at its end."""
-        self.console.print(Text(f"? {question}" + (f"  [{' / '.join(choices)}]" if choices else ""), style="bold yellow"))
-        line = sys.stdin.readline()
-        return line.strip() if line else None
-
 
 class LiveView:
     """A screen that redraws itself, with a line to type on. `typed` receives each finished line."""
@@ -147,9 +145,6 @@ class LiveView:
         if line := story_line(event):
             self.live.console.print(line)
 
-    def ask(self, question: str, choices: tuple[str, ...]) -> str | None:
-        raise NotImplementedError("the live view hands typed lines to `typed`")
-
     def render(self) -> RenderableType:
         parts: list[RenderableType] = []
         if self.stage:
@@ -166,11 +161,11 @@ class LiveView:
         return Panel(Group(*parts, prompt), border_style="dim")
 
     def _read_keys(self) -> None:
+        decoder = codecs.getincrementaldecoder("utf-8")(errors="ignore")
         while not self.closing.is_set():
-            if not select.select([sys.stdin], [], [], 0.1)[0]:
-                continue
-            for char in os.read(sys.stdin.fileno(), 4096).decode(errors="ignore"):
-                self._key(char)
+            if select.select([sys.stdin], [], [], 0.1)[0]:
+                for char in ESCAPES.sub("", decoder.decode(os.read(sys.stdin.fileno(), 4096))):
+                    self._key(char)
 
     def _key(self, char: str) -> None:
         if char in "\r\n":
