@@ -149,6 +149,12 @@ def _by_colour(path: Path) -> dict[Colour, Soup]:
     return {colour: _weld(points, np.array(group)) for colour, group in faces.items()}
 
 
+def read_vertices(path: Path) -> NDArray[np.float64]:
+    """All vertices of an OBJ file, float64[V, 3]."""
+    rows = (line.split() for line in path.read_text().splitlines() if line.startswith("v "))
+    return np.array([[float(word) for word in words[1:4]] for words in rows])
+
+
 def _materials(path: Path) -> dict[str, Colour]:
     colours: dict[str, Colour] = {}
     name = ""

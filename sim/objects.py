@@ -136,8 +136,16 @@ def _used(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return vertices, faces[area > 1e-12]
 
 
+def table_to_touch() -> str:
+    """The table as the arm and the things feel it. It is not drawn, the backdrop shows it; a body without any visual would be drawn
+    as its collision shape, so it has a speck inside the robot's foot."""
+    touch = f"<collision>{_origin((0, 0, -TABLE[2] / 2))}{_geometry(_box(TABLE))}</collision>"
+    speck = f"<visual>{_origin((-TABLE_X, 0, 0.05))}{_geometry(_box((0.001, 0.001, 0.001)))}{_material(SHELL)}</visual>"
+    return _robot("table", _link("base", touch + speck, 0.0))
+
+
 def table() -> str:
-    """A bench whose top is z = 0 of its frame, with four legs."""
+    """The table as it is seen: a bench whose top is z = 0 of its frame, with four legs."""
     x, y, z = TABLE
     parts = _solid(_box(TABLE), (0, 0, -z / 2), WOOD)
     for sx in (-1, 1):
