@@ -25,6 +25,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from agent.errors import PolicyError, WeightsError
 from agent.executor.models.diffusion import add_noise, sample
 from agent.executor.models.rdt_positions import frequencies, grid_positions, line_positions, token_positions
 from agent.executor.models.sampling import Guide
@@ -56,6 +57,13 @@ class RDTConfig:
     def from_published(cls, raw: Mapping[str, Any]) -> "RDTConfig":
         """Reads the config.json of a checkpoint: flat as on the hub, or with its model part nested under `config`."""
         raw = {**raw, **raw.get("config", {})}
+        try:
+            return cls._from_flat(raw)
+        except (KeyError, TypeError, ValueError) as error:
+            raise WeightsError(f"This config.json is not RDT's: {type(error).__name__} {error}. It has {', '.join(sorted(raw))}.") from error
+
+    @classmethod
+    def _from_flat(cls, raw: Mapping[str, Any]) -> "RDTConfig":
         (_, words), *_ = raw["lang_pos_embed_config"]
         (_, grid), *_ = raw["img_pos_embed_config"]
         return cls(
@@ -262,7 +270,7 @@ class Senses:
 
     def __post_init__(self) -> None:
         if self.words_mask is not None and not self.words_mask.any(dim=1).all():
-            raise ValueError("An instruction without a single word leaves nothing to attend to; an empty one still has its end token.")
+            raise PolicyError("An instruction without a single word leaves nothing to attend to; an empty one still has its end token.")
 
 
 class RDT(nn.Module):
@@ -278,6 +286,12 @@ class RDT(nn.Module):
 
     def adapt(self, senses: Senses) -> tuple[Tensor, Tensor]:
         """Words (B, L, D) and images (B, N, D) in the model's width."""
+        most, wanted = abs(self.config.words), self.config.image_tokens
+        if senses.words.shape[1] > most or senses.images.shape[1] != wanted:
+            raise PolicyError(
+                f"The model reads at most {most} words and exactly {wanted} image tokens (instants × cameras × patches: "
+                f"{self.config.grid}); it was given {senses.words.shape[1]} and {senses.images.shape[1]}."
+            )
         return self.lang_adaptor(senses.words), self.img_adaptor(senses.images)
 
     def remember(self, senses: Senses) -> list[Memory]:

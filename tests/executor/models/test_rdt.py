@@ -7,6 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
+from agent.errors import PolicyError, WeightsError
 from agent.executor.models.rdt import RDT, RDT_1B, RDT_170M, RDT_TINY, RDTConfig, Senses
 from agent.executor.models.sampling import guide_from
 from benchmarks.parity_rdt import rdt_sets
@@ -141,6 +142,19 @@ def test_flat_and_nested_config_files_say_the_same():
     assert flat == nested == RDT_TINY
 
 
+def test_a_config_file_of_something_else_is_refused():
+    with pytest.raises(WeightsError, match=r"not RDT's: KeyError 'lang_pos_embed_config'. It has model_type"):
+        RDTConfig.from_published({"model_type": "t5"})
+
+
+def test_too_many_words_or_the_wrong_number_of_image_tokens_are_refused():
+    model, senses = random_model(), random_senses()
+    with pytest.raises(PolicyError, match="at most 16 words and exactly 54 image tokens.*given 5 and 50"):
+        model.sample(replace(senses, images=senses.images[:, :50]), noise_for())
+    with pytest.raises(PolicyError, match="given 20 and 54"):
+        model.sample(replace(senses, words=senses.words.repeat(1, 4, 1), words_mask=None), noise_for())
+
+
 def test_conditions_alternate_words_first():
     model, senses = random_model(), random_senses()
     before = model.remember(senses)
@@ -198,7 +212,7 @@ def test_padding_words_are_not_seen():
 
 def test_an_instruction_without_words_is_refused():
     senses = random_senses()
-    with pytest.raises(ValueError, match="without a single word"):
+    with pytest.raises(PolicyError, match="without a single word"):
         replace(senses, words_mask=torch.zeros_like(senses.words_mask))
 
 
