@@ -6,7 +6,7 @@
     lerobot      the same names, with or without a leading `model.`           pi0, pi05
     rdt          model.safetensors or pytorch_model.bin, flat config.json     rdt
     deepspeed    mp_rank_00_model_states.pt, weights under `module`           rdt
-    orbax        params/ of openpi's JAX checkpoints: convert first           (agent.executor.models.orbax)
+    orbax        params/ of openpi's JAX checkpoints: convert first (orbax.py)  pi0, pi05
 
 Safetensors come first. A pickle is opened only with weights_only=True, which runs no code. Files are memory-mapped; the model is made on
 the meta device and takes the loaded tensors over. A key that is missing, unexpected or of the wrong shape is an error with a table.
@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,8 +82,8 @@ def find_file(path: Path) -> Path:
     if path.is_file():
         return path
     if not path.is_dir():
-        near = hint(path.name, [p.name for p in path.parent.iterdir()] if path.parent.is_dir() else [])
-        raise WeightsError(f"There is no checkpoint at {path}: no such file or folder.{near}")
+        there = f"In {path.parent}: {_listing(path.parent)}" if path.parent.is_dir() else f"Nor is there a folder {path.parent}"
+        raise WeightsError(f"There is no checkpoint at {path}: no such file or folder. {there}.")
     for pattern in ("", "*/", "*/*/"):
         for name in NAMES:
             if found := sorted(path.glob(pattern + name)):
@@ -110,7 +111,7 @@ def open_tensors(file: Path) -> Mapping[str, Tensor]:
     if file.suffix == ".safetensors":
         return Tensors([file])
     try:
-        loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        loaded = torch.load(file, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(file))
     except Exception as error:  # torch raises pickle, zip and runtime errors alike
         raise WeightsError(
             f"{file} cannot be opened as plain tensors ({type(error).__name__}: {str(error).splitlines()[0]}). It may hold pickled "
@@ -136,7 +137,8 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
         names = modern(tensors)
         layout = "openpi" if all(name in tensors for name in names) and "type" not in config else "lerobot"
         return Checkpoint(file, layout, "pi05" if is_adaptive(names) else "pi0", tensors, config)
-    tensors = {name.removeprefix("module."): tensors[name] for name in tensors}
+    if all(name.startswith("module.") for name in tensors):
+        tensors = {name.removeprefix("module."): tensors[name] for name in tensors}
     if "model.x_pos_embed" in tensors:
         return Checkpoint(file, "deepspeed" if file.suffix == ".pt" else "rdt", "rdt", tensors, config)
     raise WeightsError(f"{file} is of no known family (pi0, pi05, rdt). Its first names: {', '.join(list(tensors)[:5])}.")
@@ -177,8 +179,12 @@ def config_from_json(raw: dict[str, Any]) -> Pi0Config:
 def _shape(checkpoint: Checkpoint, names: Mapping[str, str], name: str) -> tuple[int, ...]:
     if name not in names:
         raise WeightsError(f"{checkpoint.path} has no '{name}'.{hint(name, names)}")
-    tensors = checkpoint.tensors
-    return tensors.shape(names[name]) if isinstance(tensors, Tensors) else tuple(tensors[names[name]].shape)
+    return shape_of(checkpoint.tensors, names[name])
+
+
+def shape_of(tensors: Mapping[str, Tensor], name: str) -> tuple[int, ...]:
+    """Without reading the tensor where the file allows it."""
+    return tensors.shape(name) if isinstance(tensors, Tensors) else tuple(tensors[name].shape)
 
 
 def _gemma(variant: str | None, names: Mapping[str, str], checkpoint: Checkpoint, probe: str) -> GemmaConfig:
@@ -195,47 +201,55 @@ def _gemma(variant: str | None, names: Mapping[str, str], checkpoint: Checkpoint
 # ------------------------------------------------------------------------------------------------------------------------------- load
 
 
+def model_on_meta(checkpoint: Checkpoint) -> Pi0 | RDT:
+    """The model this checkpoint is for, without memory for its parameters."""
+    from agent.executor.models.rdt import RDT, RDTConfig
+
+    with torch.device("meta"):
+        if checkpoint.family != "rdt":
+            return Pi0(pi0_config(checkpoint))
+        if not checkpoint.config:
+            raise WeightsError(f"{checkpoint.path} needs its config.json beside it.")
+        return RDT(RDTConfig.from_published(checkpoint.config))
+
+
 def load_pi0(path: str | Path, config: Pi0Config | None = None, dtype: torch.dtype | None = None) -> Pi0:
     """π0 or π0.5 from any known layout, in evaluation mode, gradients off. `dtype` casts all (see also `pi0.to_mixed`)."""
     checkpoint = open_checkpoint(path)
     if checkpoint.family not in ("pi0", "pi05"):
         raise WeightsError(f"{checkpoint.path} is a checkpoint of {checkpoint.family}, not of π0 or π0.5.")
     config = config or pi0_config(checkpoint)
-    if checkpoint.layout == "saydo":
-        tensors = dict(checkpoint.tensors)
-    else:
-        tensors = from_published(checkpoint, config)
     with torch.device("meta"):
         model = Pi0(config)
+    tensors = dict(checkpoint.tensors) if checkpoint.layout == "saydo" else from_published(checkpoint, config)
     return assign(model, tensors, checkpoint.path, dtype)
 
 
 def load_rdt(path: str | Path, dtype: torch.dtype | None = None) -> RDT:
     """RDT from the hub layout or a DeepSpeed fine-tune, in evaluation mode, gradients off."""
-    from agent.executor.models.rdt import RDT, RDTConfig
-
     checkpoint = open_checkpoint(path)
     if checkpoint.family != "rdt":
         raise WeightsError(f"{checkpoint.path} is a checkpoint of {checkpoint.family}, not of RDT.")
-    if not checkpoint.config:
-        raise WeightsError(f"{checkpoint.path} needs its config.json beside it.")
-    with torch.device("meta"):
-        model = RDT(RDTConfig.from_published(checkpoint.config))
-    return assign(model, dict(checkpoint.tensors), checkpoint.path, dtype)
+    return assign(model_on_meta(checkpoint), dict(checkpoint.tensors), checkpoint.path, dtype)
 
 
 def from_published(checkpoint: Checkpoint, config: Pi0Config) -> dict[str, Tensor]:
     """Published names -> ours, stacked. Raises WeightsError with a table if any key does not fit."""
-    names = modern(checkpoint.tensors)
-    table = pieces(config)
-    wanted = {piece.name: piece.shape for stack in table.values() for piece in stack}
-    check_keys(wanted, {name: _shape(checkpoint, names, name) for name in names}, checkpoint.path)
+    names, table = modern(checkpoint.tensors), pieces(config)
+    check_published(checkpoint, config)
     tensors = {}
     for ours, stack in table.items():
         parts = [checkpoint.tensors[names[piece.name]] for piece in stack]
         flat = [part.flatten(1) if part.dim() > 2 else part for part in parts]
         tensors[ours] = flat[0] if len(flat) == 1 else torch.cat(flat)
     return tensors
+
+
+def check_published(checkpoint: Checkpoint, config: Pi0Config) -> None:
+    """`check_keys` for a file under published names."""
+    names = modern(checkpoint.tensors)
+    wanted = {piece.name: piece.shape for stack in pieces(config).values() for piece in stack}
+    check_keys(wanted, {name: _shape(checkpoint, names, name) for name in names}, checkpoint.path)
 
 
 def check_keys(wanted: Mapping[str, tuple[int, ...]], found: Mapping[str, tuple[int, ...]], path: Path) -> None:
