@@ -2,8 +2,8 @@
 
     python benchmarks/rdt_condition_cache.py [--size tiny|small|170m|1b] [--device cpu|cuda] [--dtype float32|bfloat16] [--chunks N]
 
-Random weights, one robot, 5 solver steps, 32 words (16 where the model reads no more), all image tokens of the size. Prints the median time per chunk both ways, and the
-largest difference between the chunks, which must not exceed 1e-6 in float32 (exit status 1).
+Random weights, one robot, 5 solver steps, 32 words (16 where the model reads no more), all image tokens of the size. Prints the median
+time per chunk both ways, and the largest difference between the chunks, which must not exceed 1e-6 in float32 (exit status 1).
 """
 
 import argparse

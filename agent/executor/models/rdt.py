@@ -60,7 +60,8 @@ class RDTConfig:
         try:
             return cls._from_flat(raw)
         except (KeyError, TypeError, ValueError) as error:
-            raise WeightsError(f"This config.json is not RDT's: {type(error).__name__} {error}. It has {', '.join(sorted(raw))}.") from error
+            there = ", ".join(sorted(raw))
+            raise WeightsError(f"This config.json is not RDT's: {type(error).__name__} {error}. It has {there}.") from error
 
     @classmethod
     def _from_flat(cls, raw: Mapping[str, Any]) -> "RDTConfig":

@@ -149,7 +149,7 @@ def test_a_config_file_of_something_else_is_refused():
 
 def test_too_many_words_or_the_wrong_number_of_image_tokens_are_refused():
     model, senses = random_model(), random_senses()
-    with pytest.raises(PolicyError, match="at most 16 words and exactly 54 image tokens.*given 5 and 50"):
+    with pytest.raises(PolicyError, match=r"at most 16 words and exactly 54 image tokens.*given 5 and 50"):
         model.sample(replace(senses, images=senses.images[:, :50]), noise_for())
     with pytest.raises(PolicyError, match="given 20 and 54"):
         model.sample(replace(senses, words=senses.words.repeat(1, 4, 1), words_mask=None), noise_for())
