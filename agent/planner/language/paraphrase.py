@@ -1,0 +1,295 @@
+"""Ways people say things that no skill's sentence has: "turn on the light", "take it out of the drawer", "build a tower of …"."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+
+from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, bare, unknown
+from agent.planner.language.lexicon import COLOUR, TIMES, listed
+from agent.planner.language.referring import Ref, Talk, refer
+from agent.types import Scene
+
+PUT = (
+    "place set drop move bring lay stick insert toss deposit stash store shift transfer position slide push load leave deliver carry "
+    "arrange relocate fit pop dump plop throw get take rest add send pull hide keep balance slip park"
+).replace(" ", "|")
+PICK = "fetch|retrieve|seize|clutch|raise|catch|collect|lift|grab|take|get|grasp|hold|choose|select|hand me|give me|pick|bring me|lift up"
+ALWAYS = (
+    (rf"^(?:{PICK}) (.+) up$", r"pick up \1"),
+    (rf"^(?:{PICK})(?: up)? (.+)$", r"pick up \1"),
+    (r"^(?:put|set|lay|place|drop|bring|take|move) (.+) down$", r"put \1 on the table"),
+    (r"^(?:put|set|lay|place) down (.+)$", r"put \1 on the table"),
+    (r"^(?:let go of|release|drop|ungrasp|let go|lay aside|set aside) (.+)$", r"put \1 on the table"),
+    (r"^(?:put|set|lay|place|take|move|get) (.+?) (?:out of|off of|off|out from|away from|from) (?:.+) and (?:put|place) (?:it|them) (.+)$", r"put \1 \2"),
+    (rf"^(?:{PUT}) (.+)$", r"put \1"),
+    (r"^put (.+) up (on|in) (.+)$", r"put \1 \2 \3"),
+    (r"^put (.+) (?:back|down|over) (in|on|into|onto|inside|next to|beside|behind|left of|right of) (.+)$", r"put \1 \2 \3"),
+    (r"^put (.+) from (?:the )?(?:\w+ )?\w+ (to|into|in|on|onto) (.+)$", r"put \1 \2 \3"),
+    (r"^put (in|on|into|onto|inside|behind|next to|beside) (the \w+(?: \w+)?) (the .+)$", r"put \3 \1 \2"),
+    (r"^(?:in|into|inside) (.+?) (?:put|place) (.+)$", r"put \2 in \1"),
+    (r"^on (.+?) (?:put|place) (.+)$", r"put \2 on \1"),
+    (r"^(.+?) (?:goes|go|belongs|belong|should go|should be|must be|must go|has to be|needs to be|needs to go|is|are) "
+     r"((?:in|on|into|onto|inside|behind|next to|beside|left of|right of|to the|on top of|in front of) .+)$", r"put \1 \2"),
+    (r"^(?:is|are|be|get|have|keep|make) ?(.+) (?:opened|open)$", r"open \1"),
+    (r"^(.+) (?:is|are|should be|must be|needs to be|has to be|be|stays|stay) (?:opened|open)$", r"open \1"),
+    (r"^(.+) (?:is|are|should be|must be|needs to be|has to be|be|stays|stay) (?:closed|shut)$", r"close \1"),
+    (r"^(?:have|get|keep|make|push|slide) (.+) (?:closed|shut|close|in|back in)$", r"close \1"),
+    (r"^(?:slam|seal|push in|slide in|slam shut|shut|push shut|push close|close up) (.+)$", r"close \1"),
+    (r"^(?:slide|draw|yank|pull|open up|slide out|pull open|draw open|unlock|unclose) (?:out )?(.+?)(?: out| open)?$", r"open \1"),
+    (r"^(?:grasp|grab|take|hold|pull|use) (?:the )?(?:handle of the )?(drawer|[\w ]+ drawer)(?: handle)?$", r"open the \1"),
+    (r"^(?:click|poke|push down|press down|push down on|press on|push on|depress|activate|trigger|hit|tap|touch|use|toggle) (?:on )?(.+?)(?: down)?$",
+     r"press \1"),
+    (r"^press (.+) (?:in|down)$", r"press \1"),
+    (r"^(?:go|return|move|come|drive|get)(?: yourself| the arm| your arm| the robot| the gripper)?(?: back)?(?: to)? (?:the |your )?"
+     r"(?:home|start|starting|rest|resting|neutral|initial|safe|park)(?: position| pose)?$", r"move the arm home"),
+    (r"^(?:home|go back|relax|rest|park|reset your arm|home the arm|retract|park the arm|reset the arm)$", r"move the arm home"),
+    (r"^(?:stack|pile) (.+?) (?:onto|on top of|atop|upon|over) (.+)$", r"stack \1 on \2"),
+    (r"^(.+?) on top of (.+)$", r"stack \1 on \2"),
+)  # fmt: skip
+"""A shape of clause → the same in the words of the skills. Used only where the clause itself matches no skill's sentence."""
+
+LIGHT = re.compile(
+    r"^(?:turn|switch|put|make|set|get|have|flip) (on|off) (?P<a>.+)$|^(?:turn|switch|put|make|set|get|flip|have) (?P<b>.+?) (on|off|dark|lit|bright)$"
+    r"|^(?P<c>.+?) (?:is|should be|must be|are|be) (on|off|dark|lit)$|^(light|illuminate|extinguish|darken|dim)(?: up)? (?P<d>.+)$"
+    r"|^(?P<e>lights?|lamp|led) (on|off)$"
+)
+REMOVE = re.compile(
+    r"^(?:take|remove|get|bring|pull|unload|unstack|clear|move|slide|push|lift|fetch|extract|retrieve|empty|put) (.+?)(?: back)? "
+    r"(?:out of|off of|off|out from|from|away from|outside of|out) (.+)$"
+)
+ASIDE = re.compile(
+    r"^(?:unstack|take off|remove|take out|get out|clear away|take down|unload) (.+)$|^(?:take|get|pull) (.+) (?:off|out|down)$"
+)
+EMPTY = re.compile(
+    r"^(?:empty|empty out|clear out|clear|unload|take everything out of|take all out of)(?: everything from)? (.+?)(?: out)?$"
+)
+TOWER = re.compile(
+    r"^(?:build|make|create|construct|stack|pile|erect|form|assemble)(?: me)?(?: up)? (?:(?:a|the|one|another) )?(?:\w+ )?(?:tower|stack|pile)"
+    r"(?: (?:of|from|with|out of|using|out|containing)(?: of)? (.+))?$"
+)
+STACK_MANY = re.compile(
+    r"^(?:stack|pile)(?: up)? (.+?)(?: up| together| on top of each other| on each other| in a tower| into a tower| in a stack)?$"
+)
+MATCH = re.compile(
+    r"^(?:put|place|move|drop|sort|bring|arrange|match|set|get|throw)(?: up)? (.+?) ?(?:(in|into|on|onto|to|with|inside|by)(?: .*?)?"
+    r"(?:same|matching|corresponding|respective|own|like|colour|right)(?:.*?)( bowls?| blocks?| dish(?:es)?| colours?)?.*)$"
+)
+
+
+def paraphrases(text: str, talk: Talk, grammar: Grammar) -> Iterator[Reading]:
+    """Other readings of a clause, likeliest first."""
+    for reader in (light, tower, matching, empty, removal, aside):
+        if (reading := reader(text, talk, grammar)) is not None:
+            yield reading
+    for pattern, words in ALWAYS:
+        if (changed := re.sub(pattern, words, text)) != text:
+            if (reading := grammar.match(changed, talk)) is not None or (reading := removal(changed, talk, grammar)) is not None:
+                yield reading
+    if re.search(r"\b(on|onto|upon)\b", text) and (reading := grammar.match(re.sub(r"\b(on top of|on|onto|upon)\b", "in", text), talk)):
+        yield reading
+
+
+def times_of(text: str) -> tuple[str, int]:
+    """ "press the button three times" → ("press the button", 3)"""
+    for words, count in sorted(TIMES.items(), key=lambda item: -len(item[0])):
+        if text.endswith(" " + words):
+            return text[: -len(words) - 1].strip(), count
+        if text.startswith(words + " "):
+            return text[len(words) + 1 :].strip(), count
+    return text, 1
+
+
+def light(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "turn on the light": press its button, if it is dark."""
+    if re.fullmatch(r"(make|get) it dark", text):
+        text = "turn off the light"
+    elif re.fullmatch(r"(make|get) it (bright|light)", text):
+        text = "turn on the light"
+    if not (found := LIGHT.match(text)):
+        return None
+    what = next(part for name, part in found.groupdict().items() if part)
+    on = bool({"on", "lit", "bright", "light", "illuminate"} & {part for part in found.groups() if part not in (None, what)})
+    ref = refer(what.split(), talk)
+    lights = talk.scene.names("light", "led", "lamp")
+    if ref is None:
+        return None
+    named = [name for name in ref.names if name in lights]
+    if not named and any(talk.scene.find(name).kind == "button" for name in ref.names) and ref.mode != "it":
+        named = lights
+    if not named:
+        if set(what.split()) & {"light", "lights", "lamp", "led", "bulb"}:
+            return unknown(Ref(what, ()), next(iter(grammar.library)), talk)
+        return None
+    if len(named) > 1 and ref.mode not in ("it", "all"):
+        return Doubt("ask", f"Which light do you mean? There are {listed(f'the {name}' for name in named)}.", tuple(named), what, 4)
+    clauses: list[Clause] = []
+    for name in named if ref.mode == "all" else named[:1]:
+        button = button_of(name, talk.scene)
+        reading = grammar.match(f"press the {button}", talk) if button else None
+        if not isinstance(reading, list):
+            return Doubt("none", f"I cannot switch the {name}: I know of no button that does it.", rank=2)
+        clauses.append(replace(reading[0], goal=("lit" if on else "dark", name)))
+    return clauses
+
+
+def button_of(light_name: str, scene: Scene) -> str | None:
+    """The button that switches a light: the only one, else the one standing nearest to it."""
+    here = scene.find(light_name).position
+    buttons = [scene.find(name) for name in scene.names("button")]
+    near = min(buttons, key=lambda thing: sum((a - b) ** 2 for a, b in zip(thing.position, here, strict=True)), default=None)
+    return near.name if near else None
+
+
+def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """A tower: named from the bottom up, or "a on b on c" from the top down."""
+    order = re.search(
+        r" ?,? ?(?:with|where|so that|and)? ?(?:the )?(\w+)(?: \w+)?(?: is| being| should be)? (?:at|on) (?:the )?(top|bottom)(?: of it)?$",
+        text,
+    )
+    text = text[: order.start()] if order else text
+    if (parts := re.split(r" (?:on top of|onto|on) ", re.sub(r"^(stack|put|place|pile|set) ", "", text))) and len(parts) > 2:
+        refs = [refer(part.split(), talk) for part in parts]
+        names = [ref.names[0] for ref in refs if ref and len(ref.names) == 1]
+        kinds = {talk.scene.find(name).kind for name in names[:-1]}
+        return chain(names[::-1], grammar, talk) if len(names) == len(parts) and kinds == {"block"} else None
+    many = STACK_MANY.match(text)
+    if found := TOWER.match(text):
+        what = found[1] or "all blocks"
+    elif many and not re.search(r" (?:on|onto|in|into|to) ", text):
+        what = many[1]
+    else:
+        return None
+    ref = refer(what.split(), talk)
+    if ref is None:
+        return None
+    if len(ref.names) < 2 and ref.mode == "all" and ref.names:
+        return Doubt("ask", f"A tower needs two blocks or more; which ones, besides the {ref.names[0]}?", rank=3)
+    if not ref.names:
+        return unknown(ref, next(iter(grammar.library)), talk)
+    names = [name for name in ref.names if talk.scene.find(name).kind == "block"]
+    if ref.mode == "any":
+        names = names[: ref.count]
+    if len(names) < 2 or ref.mode in ("one", "it"):
+        return None
+    return chain(ordered(names, order, ref.text, talk), grammar, talk)
+
+
+def ordered(names: list[str], order: re.Match[str] | None, text: str, talk: Talk) -> list[str]:
+    """Bottom first: as asked for ("red at the bottom"), as listed, and where no order was given as they stand already."""
+    if order:
+        word = COLOUR.get(order[1], order[1])
+        first = [name for name in names if word in name.split()]
+        rest = [name for name in names if name not in first]
+        return [*first, *rest] if order[2] == "bottom" else [*rest, *first]
+    if " and " in text or "," in text:
+        return names
+
+    def depth(name: str) -> int:
+        under = [below for below in talk.scene.where(name, "on") if below in names]
+        return 1 + depth(under[0]) if under else 0
+
+    return sorted(names, key=depth)
+
+
+def chain(names: list[str], grammar: Grammar, talk: Talk) -> Reading | None:
+    """Each on the one before."""
+    clauses: list[Clause] = []
+    for below, above in zip(names, names[1:], strict=False):
+        verb = "put" if talk.scene.find(below).kind != "block" else "stack"
+        reading = grammar.match(f"{verb} the {above} on the {below}", talk)
+        if reading is None or isinstance(reading, Doubt):
+            return reading
+        clauses += reading
+    return clauses or None
+
+
+def matching(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "put the blocks in the bowls of the same colour": each with its own."""
+    if not (found := MATCH.match(text)) or not re.search(r"\b(same|matching|corresponding|respective|own|colour|colours|like)\b", text):
+        return None
+    ref = refer(found[1].split(), talk)
+    kinds = [kind for word, kind in (("bowl", "bowl"), ("dish", "bowl"), ("drawer", "drawer")) if word in text] or ["bowl"]
+    if ref is None or not ref.names:
+        return None
+    clauses: list[Clause] = []
+    alone = []
+    for name in ref.names:
+        if talk.scene.find(name).kind in (*kinds, "table", "button", "light", "drawer"):
+            continue
+        colours = {word for word in name.split() if word in COLOUR}
+        homes = [home for home in talk.scene.names(*kinds) if colours & set(home.split())]
+        reading = grammar.match(f"put the {name} in the {homes[0]}", talk) if homes else None
+        if isinstance(reading, list):
+            clauses += [replace(clause, loose=bool(clauses)) for clause in reading]
+        else:
+            alone.append(name)
+    if alone:
+        there = listed(f"the {name}" for name in alone)
+        return Doubt(
+            "ask",
+            f"There is no {kinds[0]} of the same colour for {there}. What shall I do with it?",
+            tuple(talk.scene.names(*kinds)),
+            rank=3,
+        )
+    return clauses or None
+
+
+def removal(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "take the red block out of the drawer": onto the table with it."""
+    if not (found := REMOVE.match(text)):
+        return None
+    what, place = found[1], refer(found[2].split(), talk)
+    if place is None:
+        return None
+    scene = talk.scene
+    inside = tuple(fact[1] for fact in scene.facts if len(fact) == 3 and fact[0] in ("in", "on") and fact[2] in place.names)
+    if place.names and not inside:
+        return Doubt("ask", f"There is nothing in or on the {bare(found[2])}. What shall I take?", tuple(scene.names("block")), what, 3)
+    base = refer(what.split(), talk)
+    if base is None:
+        return None
+    names = [name for name in base.names if name in inside]
+    if base.names and not names:
+        held = listed(f"the {name}" for name in inside)
+        return Doubt("ask", f"The {bare(what)} is not in or on the {bare(found[2])}; {held} is. What shall I take?", inside, what, 3)
+    if len(names) > 1 and base.mode == "one":
+        there = listed(f"the {name}" for name in names)
+        return Doubt("ask", f"Which one is '{what}'? There are {there}.", tuple(names), what, 4)
+    if not names:
+        return unknown(base, next(iter(grammar.library)), talk)
+    return to_table(names if base.mode == "all" else names[: base.count], talk, grammar)
+
+
+def aside(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "unstack the red block", "take it off" """
+    if not (found := ASIDE.match(text)) or (ref := refer((found[1] or found[2]).split(), talk)) is None:
+        return None
+    away = [name for name in ref.names if any(place not in talk.scene.names("table") for place in talk.scene.where(name, "in", "on"))]
+    if not away or (len(away) > 1 and ref.mode == "one"):
+        return None
+    return to_table(away if ref.mode == "all" else away[: ref.count], talk, grammar)
+
+
+def empty(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "empty the drawer": everything out of it. Nothing to do where it is empty already."""
+    if not (found := EMPTY.match(text)) or (ref := refer(found[1].split(), talk)) is None:
+        return None
+    places = [name for name in ref.names if talk.scene.find(name).kind in ("bowl", "drawer")]
+    if len(places) > 1 and ref.mode == "one":
+        there = listed(f"the {name}" for name in places)
+        return Doubt("ask", f"Which one is '{found[1]}'? There are {there}.", tuple(places), found[1], 4)
+    inside = [fact[1] for fact in talk.scene.facts if len(fact) == 3 and fact[0] == "in" and fact[2] in places]
+    if places and not inside:
+        return Doubt("none", f"There is nothing in the {bare(found[1])}, so there is nothing to take out.", rank=3)
+    return to_table(inside, talk, grammar) if inside else None
+
+
+def to_table(names: list[str], talk: Talk, grammar: Grammar) -> Reading | None:
+    table = next(iter(talk.scene.names("table")), None)
+    clauses: list[Clause] = []
+    for name in names:
+        reading = grammar.match(f"put the {name} on the {table}", talk) if table else None
+        if not isinstance(reading, list):
+            return reading
+        clauses += [replace(clause, loose=bool(clauses), removal=True) for clause in reading]
+    return clauses or None

@@ -1,0 +1,222 @@
+"""Referring expressions: "the red one", "both cubes", "it", "everything but the green block", "the block left of the bowl" → names."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal
+
+from agent.planner.language.lexicon import (
+    ALL,
+    COLOUR,
+    DETERMINERS,
+    FUNCTION,
+    GENERIC,
+    KINDS,
+    LONGEST_RELATION,
+    NUMBERS,
+    PLURAL_PRONOUNS,
+    PRONOUNS,
+    RELATION,
+    singular,
+)  # fmt: skip
+from agent.types import Scene, Thing
+
+
+@dataclass(frozen=True)
+class Talk:
+    """What a phrase is read against: the scene, and what was spoken of before."""
+
+    scene: Scene
+    recent: tuple[str, ...] = ()
+    """Things spoken of or handled, the latest first."""
+    group: tuple[str, ...] = ()
+    """The latest things that were spoken of together."""
+    without: frozenset[str] = frozenset()
+    """Things the person has excluded."""
+    verbs: frozenset[str] = frozenset()
+    """Words that begin a skill's sentence: they do not belong to a noun phrase."""
+
+    def mention(self, *names: str) -> "Talk":
+        """The same talk after `names` were spoken of, the most telling first."""
+        recent = tuple(dict.fromkeys([*names, *self.recent]))
+        return replace(self, recent=recent)
+
+
+@dataclass(frozen=True)
+class Ref:
+    """What a noun phrase may stand for."""
+
+    text: str
+    names: tuple[str, ...]
+    """The things that fit; none if there is no such thing."""
+    mode: Literal["one", "all", "any", "it"] = "one"
+    """one: exactly one of the names is meant. all: every one. any: whichever, `count` of them. it: the first that makes sense."""
+    count: int = 1
+    head: str | None = field(default=None, compare=False)
+    """The kind of thing spoken of, where the phrase says it."""
+
+
+def refer(words: list[str], talk: Talk) -> Ref | None:
+    """The reading of a noun phrase; None if the words are not one."""
+    text = " ".join(words)
+    if not words or len(words) > 24 or words[-1] in {"and", ",", "of", "the", "a"} or words[0] in {"and", ","}:
+        return None
+    if (found := special(words, talk, text)) is not None:
+        return found
+    for mark in ("except for", "except", "but not", "apart from", "other than", "excluding", "but"):
+        if f" {mark} " in f" {text} ":
+            left, right = (part.split() for part in f" {text} ".split(f" {mark} ", 1))
+            base, without = refer(left, talk), refer(right, talk)
+            if base and without and without.names:
+                names = tuple(name for name in base.names if name not in without.names)
+                return replace(base, text=text, names=names)
+    if (joined := together(words, talk, text)) is not None:
+        return joined
+    return narrowed(words, talk, text) or simple(words, talk, text)
+
+
+def special(words: list[str], talk: Talk, text: str) -> Ref | None:
+    """Pronouns, and what is in the hand."""
+    bare = [word for word in words if word not in {"of", "the"}]
+    if bare[0] in PRONOUNS and bare[1:] in ([], ["one"], ["thing"]):
+        return Ref(text, talk.recent, "it")
+    if bare == ["same"] or bare == ["same", "one"]:
+        return Ref(text, talk.recent, "it")
+    if set(bare) <= PLURAL_PRONOUNS | ALL and (set(bare) & PLURAL_PRONOUNS or bare == ["both"]):
+        return Ref(text, talk.group or talk.recent[:2], "all", 2)
+    if bare in (["everything"], ["all"], ["all", "things"], ["all", "objects"], ["everything", "else"], ["rest"], ["all", "rest"]):
+        names = [name for name in talk.scene.names() if name not in talk.without]
+        left = [name for name in names if name not in (talk.recent if bare[-1] in {"else", "rest"} else ())]
+        return Ref(text, tuple(left), "all", len(left))
+    if set(bare) & {"hand", "gripper", "hold", "holding", "held"} and talk.scene.holding:
+        return Ref(text, (talk.scene.holding,))
+    return None
+
+
+def together(words: list[str], talk: Talk, text: str) -> Ref | None:
+    """ "the red and the blue block", "red, green and blue cubes" """
+    if not {"and", ","} & set(words):
+        return None
+    parts: list[list[str]] = [[]]
+    for word in words:
+        if word in {"and", ","}:
+            parts.append([])
+        else:
+            parts[-1].append(word)
+    parts = [part for part in parts if part]
+    head = parts[-1][-1]
+    refs = []
+    for part in parts:
+        bare = [word for word in part if word not in DETERMINERS]
+        shared = bool(bare) and all(word in COLOUR for word in bare) and head not in COLOUR and part is not parts[-1]
+        refs.append(simple([*part, singular(head)] if shared else part, talk, " ".join(part)) or narrowed(part, talk, " ".join(part)))
+    if any(ref is None for ref in refs):
+        return None
+    known = [ref for ref in refs if ref is not None]
+    if wrong := next((ref for ref in known if len(ref.names) != 1 and ref.mode == "one"), None):
+        return wrong
+    names = tuple(dict.fromkeys(name for ref in known for name in ref.names))
+    return Ref(text, names, "all", len(names))
+
+
+def narrowed(words: list[str], talk: Talk, text: str) -> Ref | None:
+    """A phrase with a place: "the block in the drawer", "the cube that is left of the bowl", "the block from the drawer"."""
+    for start in range(1, len(words)):
+        relation, after = relation_at([word for word in words], start)
+        if relation is None:
+            continue
+        head = words[:start]
+        while head and head[-1] in {"that", "which", "is", "are", "lying", "standing", "sitting", "currently", "one's", "lies", "sits"}:
+            head = head[:-1]
+        base, place = simple(head, talk, text) if head else None, refer(words[after:], talk)
+        if base is None or place is None:
+            continue
+        relations = ("in", "on") if relation == "from" else (relation,)
+        scene = talk.scene
+        names = tuple(name for name in base.names if any((r, name, other) in scene.facts for r in relations for other in place.names))
+        return replace(base, text=text, names=names, count=len(names) if base.mode == "all" else base.count)
+    return None
+
+
+def relation_at(words: list[str], start: int) -> tuple[str | None, int]:
+    """The relation that begins at `start`, articles aside, and the position after it: (None, start) if none does."""
+    if words[start] in {"from", "off"}:
+        return "from", start + 1
+    best: tuple[str | None, int] = (None, start)
+    seen: list[str] = []
+    for end in range(start, min(len(words), start + LONGEST_RELATION + 2)):
+        if words[end] != "the":
+            seen.append(words[end])
+            if tuple(seen) in RELATION:
+                best = RELATION[tuple(seen)], end + 1
+    return best
+
+
+def simple(words: list[str], talk: Talk, text: str) -> Ref | None:
+    """Determiners, a number, adjectives and a noun."""
+    if not words:
+        return None
+    bare = [word for word in words if word not in DETERMINERS and word not in {"handle", "knob", "cap"}]
+    indefinite = words[0] in {"a", "an", "any", "some"} or words[:2] == ["one", "of"]
+    many, count, extremes, rest = False, 0, [], []
+    for word in bare or [words[-1]]:
+        if word in ALL:
+            many = True
+        elif word in NUMBERS and len(bare) > 1 and word != bare[-1]:
+            count = NUMBERS[word]
+        elif word in EXTREMES or word in {"other", "remaining"}:
+            extremes.append(word)
+        elif word in talk.verbs | FUNCTION and not belongs(word, talk.scene):
+            return None
+        else:
+            rest.append(word)
+    if len(rest) > 5 or (not rest and not extremes):
+        return None
+    plural = bool(rest) and rest[-1] != singular(rest[-1]) and not any(rest[-1] in thing.name.split() for thing in talk.scene.things)
+    rest = [*rest[:-1], singular(rest[-1])] if plural else rest
+    names = [thing.name for thing in talk.scene.things if all(fits(word, thing, talk.scene) for word in rest)]
+    names = [name for name in names if name not in talk.without] or names
+    head = next((thing.kind for thing in talk.scene.things if rest and fits(rest[-1], thing, talk.scene) and rest[-1] not in GENERIC), None)
+    for word in extremes:
+        names = pick_extreme(word, names, talk)
+    if count > 1:
+        return Ref(text, tuple(names), "all" if len(names) == count else "any", count, head)
+    if many or (plural and not indefinite):
+        return Ref(text, tuple(names), "all", max(1, len(names)), head)
+    return Ref(text, tuple(names), "any" if indefinite else "one", 1, head)
+
+
+def belongs(word: str, scene: Scene) -> bool:
+    """Does the word say something about a thing that is there?"""
+    return word in GENERIC or word in COLOUR or any(fits(singular(word), thing, scene) for thing in scene.things)
+
+
+def fits(word: str, thing: Thing, scene: Scene) -> bool:
+    """May `word` be said of `thing`: part of its name, its kind, a colour by another name, or a synonym that names nothing else here."""
+    own = {*thing.name.lower().split(), thing.kind}
+    if word in own or word in GENERIC or COLOUR.get(word, "") in own:
+        return True
+    taken = any(word in {*other.name.lower().split(), other.kind} for other in scene.things)
+    return not taken and word in KINDS.get(thing.kind, "").split()
+
+
+EXTREMES = {
+    "leftmost": lambda thing: -thing.position[1],
+    "rightmost": lambda thing: thing.position[1],
+    "nearest": lambda thing: thing.position[0],
+    "closest": lambda thing: thing.position[0],
+    "farthest": lambda thing: -thing.position[0],
+    "furthest": lambda thing: -thing.position[0],
+    "biggest": lambda thing: -thing.size[0] * thing.size[1] * thing.size[2],
+    "largest": lambda thing: -thing.size[0] * thing.size[1] * thing.size[2],
+    "smallest": lambda thing: thing.size[0] * thing.size[1] * thing.size[2],
+    "top": lambda thing: -thing.position[2],
+    "topmost": lambda thing: -thing.position[2],
+    "bottom": lambda thing: thing.position[2],
+}
+
+
+def pick_extreme(word: str, names: list[str], talk: Talk) -> list[str]:
+    if word in {"other", "remaining"}:
+        return [name for name in names if name not in talk.recent]
+    order = sorted((talk.scene.find(name) for name in names), key=EXTREMES[word])
+    clear = len(order) < 2 or EXTREMES[word](order[0]) < EXTREMES[word](order[1]) - 1e-6
+    return [order[0].name] if order and clear else [thing.name for thing in order]

@@ -1,0 +1,210 @@
+"""One sentence → clauses in order: where it is cut, what "before", "then", "and" mean, what is left out, what must not be touched."""
+
+import re
+from dataclasses import dataclass, replace
+
+from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, not_understood
+from agent.planner.language.lexicon import (
+    BEYOND,
+    COLOUR,
+    DETERMINERS,
+    FUNCTION,
+    KINDS,
+    NUMBERS,
+    mend,
+    singular,
+    tokens,
+    without_ing,
+)  # fmt: skip
+from agent.planner.language.paraphrase import PICK, PUT, paraphrases, times_of
+from agent.planner.language.referring import GENERIC, Talk, refer
+from agent.types import Scene
+
+MOST_CLAUSES = 40
+THEN = re.compile(
+    r"\s*,?\s*(?:;|\b(?:and then|then|after that|after this|after which|afterwards|afterward|and finally|finally|lastly|and lastly|"
+    r"next(?! to\b)|and next(?! to\b)|at the end|in the end|first of all|first(?! (?:block|one|bowl|drawer)\b)|firstly|secondly|thirdly|"
+    r"followed by|once done|when done|when you are done|once you are done|when finished|once finished|to start|to begin with|subsequently|"
+    r"once that is done|when that is done|before that|from there)\b)\s*,?\s*"
+)
+AND = re.compile(r" (?:, and|and also|and|, but|but|, while|while|,) ")
+FIRST = re.compile(r"^(?:before|prior to)(?: you| doing that)? (.+?) , (.+)$")
+LATER = re.compile(r"^(.+?) ,? ?(?:before|prior to)(?: you)? (.+)$")
+AFTER = re.compile(r"^(?:after|once|when|as soon as|having)(?: you have| you)? (.+?) ,(?: then)? (.+)$")
+SINCE = re.compile(r"^(.+?) ,? ?(?:after|once|as soon as|when)(?: you have| you)? (.+)$")
+WITHOUT = re.compile(
+    r"^(.+?) ,? ?(?:without|but do not|and do not|, do not|do not)(?: ever)? (?:touch|move|use|disturb|pick|take|shift|knock)(?: up)? (.+)$"
+)
+LEAVE = re.compile(r"^(?:leave|keep|ignore) (.+?)(?: (?:alone|there|as is|in place|untouched|where .+|as it is|out of it|out|be))?$")
+FORBID = re.compile(
+    r"^(?:do not|never|not|avoid|no|do not ever)(?: ever)? (?:touch|move|use|disturb|pick|take|mov|put|go near|grab|lift|touching|moving|using)"
+    r"(?: up| with)? (.+)$"
+)
+BUT = re.compile(r"^(.+?) ,? ?(?:but not|not|except for|except|apart from|other than|excluding|besides|leaving out) ([\w' ]+)$")
+
+
+@dataclass(frozen=True)
+class Sentence:
+    """What was made of one sentence."""
+
+    clauses: tuple[Clause, ...] = ()
+    avoid: frozenset[str] = frozenset()
+    doubt: Doubt | None = None
+
+
+class SentenceReader:
+    """Reads sentences with the words of one library."""
+
+    def __init__(self, grammar: Grammar) -> None:
+        self.grammar = grammar
+        verbs = {word for phrase in f"{PUT}|{PICK}".split("|") for word in phrase.split()} | {"stack", "open", "close", "press", "turn"}
+        self.verbs = frozenset({*grammar.verbs, *verbs, "move"} - {"light", "rest", "me", "up", "one"})
+        self.known = FUNCTION | BEYOND | set(COLOUR) | GENERIC | DETERMINERS | set(NUMBERS) | self.verbs | grammar.words
+        self.known |= {word for words in KINDS.values() for word in words.split()}
+
+    def spell(self, text: str, scene: Scene) -> str:
+        """The sentence in one spelling: lower case, politeness gone, slips of the finger mended, gerunds as verbs; marks are words."""
+        known = self.known | {word for thing in scene.things for word in thing.name.lower().split()}
+        known_plural = known | {word + "s" for word in known}
+        words = []
+        for word in tokens(text):
+            base = without_ing(word, known) if word not in known else word
+            words.append(base if base in known_plural or singular(base) in known else mend(base, known))
+        return " ".join(words)
+
+    def read(self, text: str, talk: Talk) -> Sentence:
+        """`text` as `spell` leaves it."""
+        talk = replace(talk, verbs=self.verbs)
+        avoid: set[str] = set()
+        clauses: list[Clause] = []
+        for segment in filter(None, THEN.split(text)):
+            segment = segment.strip(" ,")
+            if not segment:
+                continue
+            found = self.segment(segment, talk, tuple(clauses))
+            avoid |= found.avoid
+            if found.doubt:
+                return Sentence(tuple(clauses), frozenset(avoid), found.doubt)
+            fresh = [replace(clause, loose=False) if i == 0 else clause for i, clause in enumerate(found.clauses)]
+            clauses += fresh
+            talk = told(talk, fresh)
+            if len(clauses) > MOST_CLAUSES:
+                return Sentence((), frozenset(), Doubt("ask", f"That is more than {MOST_CLAUSES} things at once. What shall I do first?"))
+        return Sentence(tuple(merged(clauses)), frozenset(avoid))
+
+    def segment(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> Sentence:
+        """What stands between two "then": clauses joined by "and" or a comma, perhaps with a "before" or an exception."""
+        if re.match(r"(if|unless|whenever|until|while)\b", text):
+            word = text.split()[0]
+            return Sentence(doubt=Doubt("ask", f"I cannot wait for conditions ('{word} …') by myself. What shall I do now?", rank=3))
+        if found := WITHOUT.match(text):
+            return self.forbid(found[1], found[2], talk, before)
+        for pattern, swapped in ((FIRST, True), (AFTER, False), (LATER, False), (SINCE, True)):
+            if found := pattern.match(text):
+                one = self.segment(found[1], talk, before)
+                two = self.segment(found[2], told(talk, one.clauses), (*before, *one.clauses))
+                if not one.doubt and not two.doubt:
+                    ordered = (*two.clauses, *one.clauses) if swapped else (*one.clauses, *two.clauses)
+                    return Sentence(tuple(replace(clause, loose=False) for clause in ordered), one.avoid | two.avoid)
+        if found := FORBID.match(text) or LEAVE.match(text):
+            return self.forbid("", found[1], talk, before)
+        reading = self.joined(text, talk, before)
+        if isinstance(reading, Doubt) and (found := BUT.match(text)):
+            but = refer(found[2].split(), talk)
+            if but and but.names:
+                left = self.segment(found[1], replace(talk, without=talk.without | set(but.names)), before)
+                if not left.doubt:
+                    return replace(left, avoid=left.avoid | set(but.names))
+        return Sentence(doubt=reading) if isinstance(reading, Doubt) else Sentence(tuple(reading))
+
+    def forbid(self, text: str, what: str, talk: Talk, before: tuple[Clause, ...]) -> Sentence:
+        """The clause without the things that must be left alone."""
+        rest = ""
+        if cut := AND.search(what):
+            ref = refer(what.split(), talk)
+            what, rest = (what, "") if ref and ref.names else (what[: cut.start()], what[cut.end() :])
+        ref = refer(what.split(), talk)
+        if ref is None or not ref.names:
+            return Sentence(doubt=Doubt("ask", f"What shall I leave alone? There is no '{what}' here.", tuple(talk.scene.names()), what, 3))
+        names = frozenset(ref.names)
+        left = " and ".join(filter(None, (text.strip(" ,"), rest)))
+        if not left:
+            return Sentence(avoid=names)
+        found = self.segment(left, replace(talk, without=talk.without | names), before)
+        return replace(found, avoid=found.avoid | names)
+
+    def joined(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> Reading:
+        """The whole as one clause, else cut at the first "and" or comma where the left part stands by itself."""
+        text = text.strip(" ,")
+        whole = self.clause(text, talk, before)
+        if not isinstance(whole, Doubt):
+            return whole
+        for cut in AND.finditer(text):
+            left = self.clause(text[: cut.start()].strip(" ,"), talk, before)
+            if isinstance(left, Doubt):
+                continue
+            right = self.segment(text[cut.end() :].strip(" ,"), told(talk, left), (*before, *left))
+            if right.doubt is None:
+                return [*left, *(replace(clause, loose=True) for clause in right.clauses)]
+            return right.doubt if right.doubt.rank >= whole.rank or whole.rank <= 3 else whole
+        return whole
+
+    def clause(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> Reading:
+        """One clause, by a skill's own sentence, by a paraphrase, or by what it leaves out."""
+        text = re.sub(r"^(?:also|too|and|now|finally|but|to|it is|there|that) (?=\w)", "", text)
+        text = re.sub(r" (?:too|as well|also|now|once more|please|away)$", "", text) if " " in text else text
+        text, times = times_of(text)
+        readings: list[Doubt] = []
+        for reading in self.readings(text, talk, before):
+            if isinstance(reading, list):
+                if times > 1:
+                    return [replace(clause, times=times) for clause in reading]
+                return reading
+            readings.append(reading)
+        return max(readings, key=lambda doubt: doubt.rank, default=not_understood(text, self.grammar))
+
+    def readings(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> list[Reading]:
+        """Readings of a clause, up to the first that leaves no doubt."""
+        found: list[Reading] = []
+        if (reading := self.grammar.match(text, talk)) is not None:
+            found.append(reading)
+            if isinstance(reading, list):
+                return found
+        for reading in paraphrases(text, talk, self.grammar):
+            found.append(reading)
+            if isinstance(reading, list):
+                return found
+        if before and not (set(text.split()[:1]) & self.verbs):
+            found += self.elided(text, talk, before[-1])
+        return found
+
+    def elided(self, text: str, talk: Talk, last: Clause) -> list[Reading]:
+        """ "…, and the green one in the red bowl": the verb of the clause before; "and the green one": all of it but the thing."""
+        verb = last.words.split()[0] if not last.goal else "press"
+        found: list[Reading] = []
+        if (reading := self.grammar.match(f"{verb} {text}", talk)) is not None:
+            found.append(reading)
+        if len(last.things) > 1 and (ref := refer(text.split(), talk)) is not None:
+            field = next(name for name, value in last.call.args.items() if value == last.things[0])
+            spoken = [last.call.words.replace(f"the {last.things[0]}", f"the {name}", 1) for name in ref.names if name != last.things[0]]
+            if ref.mode == "one" and len(ref.names) == 1 and field:
+                found += [reading for words in spoken if (reading := self.grammar.match(words, talk)) is not None]
+        return found
+
+
+def told(talk: Talk, clauses: list[Clause] | tuple[Clause, ...]) -> Talk:
+    """The talk after these clauses were said."""
+    for clause in clauses:
+        talk = talk.mention(*clause.things, *([clause.goal[1]] if clause.goal else []))
+    together = tuple(dict.fromkeys(clause.things[0] for clause in clauses if clause.things))
+    return replace(talk, group=together) if len(together) > 1 else talk
+
+
+def merged(clauses: list[Clause]) -> list[Clause]:
+    """Without the clauses that the next one brings along anyway: "take it out of the drawer and put it in the bowl" is one move."""
+    kept = []
+    for clause, after in zip(clauses, [*clauses[1:], None], strict=True):
+        moves_on = after and not after.removal and after.call.skill_name() in ("place", "stack") and after.things[:1] == clause.things[:1]
+        if not (clause.removal and moves_on):
+            kept.append(clause)
+    return kept

@@ -1,0 +1,65 @@
+"""What every scorer is asked, and what it answers."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import exp, log
+from typing import Protocol
+
+from agent.planner.decision import Kind, Request
+from agent.planner.language.reading import Understanding
+from agent.planner.plan import Plan
+from agent.skills.skill import Skill
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """One thing that could be done next."""
+
+    kind: Kind
+    words: str
+    call: Skill | None = None
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One choice to be made."""
+
+    request: Request
+    candidates: tuple[Candidate, ...]
+    understood: Understanding
+    """The embedded reading of the words; scorers that use a model may do without it."""
+    plan: Plan
+
+
+@dataclass(frozen=True)
+class Say:
+    """log p(option | words, history, scene) for each candidate, summing to 1 as probabilities."""
+
+    logs: tuple[float, ...]
+    source: str
+    coverage: float = 1.0
+    """Probability that fell on the options before they were made to sum to 1."""
+    note: str = ""
+    """What a person should know about these numbers."""
+
+
+class Scorer(Protocol):
+    """The *say* of SayCan."""
+
+    def score(self, choice: Choice) -> Say:
+        """Raises ModelServerError if a model server was asked and did not answer."""
+        ...
+
+
+def softmax(values: Sequence[float]) -> list[float]:
+    """Probabilities from log weights; sums to 1."""
+    most = max(values)
+    weights = [exp(value - most) for value in values]
+    total = sum(weights)
+    return [weight / total for weight in weights]
+
+
+def logs(probabilities: Sequence[float], least: float = 1e-6) -> tuple[float, ...]:
+    """Log probabilities of weights that need not sum to 1; none below log(least)."""
+    total = sum(probabilities)
+    return tuple(log(max(least, p / total)) for p in probabilities)
