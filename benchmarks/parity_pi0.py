@@ -156,7 +156,7 @@ def sampled(model: Pi0, inputs: Inputs, io: Arrays) -> Arrays:
 def insides(model: Pi0, inputs: Inputs, io: Arrays) -> Arrays:
     """Embeddings, masks, hidden states and caches, by the names of the fixtures."""
     ours: Arrays = {f"out/image_tokens/{name}": model.vision(inputs.images[:, v]) for v, name in enumerate(model.config.cameras)}
-    prefix, valid = model.embed_prefix(inputs)
+    prefix, valid = model.embed_prefix(model.see(inputs.images), inputs)
     assert valid is not None, "fixtures bring their masks"
     condition = model.condition(io["in/time"].view(-1, 1))
     suffix = model.embed_actions(noisy(io), condition)

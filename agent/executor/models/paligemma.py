@@ -10,7 +10,7 @@ Notable, against a textbook vision-language model:
 - RMSNorm multiplies by 1 + weight; in π0.5 the expert's norms are modulated by the flow time instead (`AdaRMSNorm`).
 - Linear layers that read the same input are stored fused (q|k|v, gate|up): one product instead of three. `weights.py` fuses at load.
 
-Letters: B batch, T query tokens, S key tokens, D width, N query heads, G key/value heads, K head width, I image side, P tokens per image.
+Letters: B batch, T query tokens, S key tokens, D width, N query heads, G key/value heads, K head width, I image side, P image tokens.
 Sources: PaliGemma 2407.07726, SigLIP 2303.15343, Gemma 2403.08295, π0 2410.24164, π0.5 2504.16054.
 """
 
@@ -65,7 +65,7 @@ GEMMA_300M = GemmaConfig(width=1024, mlp=4096)
 DUMMY = GemmaConfig(width=64, mlp=128, depth=4, heads=8, kv_heads=1, head_dim=16)
 
 
-# ---------------------------------------------------------------------------------------------------------------------- who sees whom
+# --- who sees whom ----------------------------------------------------------------------------------------------------------
 
 
 def block_mask(valid: Tensor, starts: Tensor) -> Tensor:
@@ -131,7 +131,7 @@ def rotate(x: Tensor, rope: Rope) -> Tensor:
     return torch.cat([a * rope.cos - b * rope.sin, b * rope.cos + a * rope.sin], dim=-1).to(x.dtype)
 
 
-# -------------------------------------------------------------------------------------------------------------------------------- eyes
+# --- eyes -------------------------------------------------------------------------------------------------------------------
 
 
 class VisionBlock(nn.Module):
@@ -156,7 +156,7 @@ class VisionBlock(nn.Module):
 
 
 class Vision(nn.Module):
-    """Images float[B, 3, I, I] in -1..1 -> tokens [B, P, D of the language model]. No class token, no pooling."""
+    """Images [B, 3, I, I], float in -1..1 or uint8, -> tokens [B, P, D of the language model]. No class token, no pooling."""
 
     def __init__(self, config: VisionConfig, out_width: int) -> None:
         super().__init__()
@@ -168,6 +168,7 @@ class Vision(nn.Module):
         self.projector = nn.Linear(config.width, out_width)
 
     def forward(self, images: Tensor) -> Tensor:
+        images = images.float() / 255 * 2 - 1 if images.dtype == torch.uint8 else images
         B, p, n = images.shape[0], self.config.patch, self.config.image // self.config.patch
         patches = images[:, :, : n * p, : n * p].reshape(B, 3, n, p, n, p).permute(0, 2, 4, 1, 3, 5).reshape(B, n * n, 3 * p * p)
         x = self.patch(patches.to(self.patch.weight.dtype)) + self.position  # [B, P, D]
@@ -177,7 +178,7 @@ class Vision(nn.Module):
         return self.projector(self.norm(x))
 
 
-# ----------------------------------------------------------------------------------------------------------------------------- experts
+# --- experts ----------------------------------------------------------------------------------------------------------------
 
 
 class RMSNorm(nn.Module):
@@ -217,8 +218,7 @@ class GemmaBlock(nn.Module):
     def __init__(self, config: GemmaConfig, adaptive: bool) -> None:
         super().__init__()
         self.config = config
-        norm = AdaRMSNorm if adaptive else RMSNorm
-        width, rows = config.width, config.head_dim
+        norm, width, rows = AdaRMSNorm if adaptive else RMSNorm, config.width, config.head_dim
         self.norm1 = norm(width, config.eps)
         self.qkv = nn.Linear(width, (config.heads + 2 * config.kv_heads) * rows, bias=False)
         self.out = nn.Linear(config.heads * rows, width, bias=False)
@@ -291,9 +291,9 @@ class Trunk(nn.Module):
     def __init__(self, vlm: GemmaConfig, expert: GemmaConfig, vocab: int, adaptive: bool = False) -> None:
         super().__init__()
         for name in ("depth", "heads", "kv_heads", "head_dim", "rope_base"):
-            if getattr(vlm, name) != getattr(expert, name):
-                both = f"{getattr(vlm, name)} and {getattr(expert, name)}"
-                raise ValueError(f"The two experts share one attention, so their {name} must agree; it is {both}.")
+            one, other = getattr(vlm, name), getattr(expert, name)
+            if one != other:
+                raise ValueError(f"The two experts share one attention, so their {name} must agree; it is {one} and {other}.")
         self.vlm = Expert(vlm, vocab)
         self.expert = Expert(expert, adaptive=adaptive)
 
@@ -302,9 +302,8 @@ class Trunk(nn.Module):
 
     def joint(self, prefix: Tensor, suffix: Tensor, valid: Tensor, starts: Tensor, modulation: list[Tensor | None]) -> Tensor:
         """prefix [B, T, D], suffix [B, S, D'] -> the suffix after the expert's final norm. valid bool[B, T+S], starts int[T+S]."""
-        T = prefix.shape[1]
+        T, rope = prefix.shape[1], self.rope(positions_of(valid))
         bias = attention_bias(block_mask(valid, starts), prefix.dtype)
-        rope = self.rope(positions_of(valid))
         left, right = Rope(*(r[:, :T] for r in rope)), Rope(*(r[:, T:] for r in rope))
         last = len(self.vlm.blocks) - 1
         for i, (wide, narrow) in enumerate(zip(self.vlm.blocks, self.expert.blocks, strict=True)):

@@ -157,19 +157,22 @@ class Pi0(nn.Module):
             self.state_in = nn.Linear(A, width)
             self.mix_in, self.mix_out = nn.Linear(2 * width, width), nn.Linear(width, width)  # mixes [action | time]
 
-    # -------------------------------------------------------------------------------------------------------------- tokens
+    # --- tokens -------------------------------------------------------------------------------------------------------------
 
-    def embed_prefix(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
-        """Tokens [B, V*P + L, D of the vlm], camera by camera and then the text, and which are valid (None: all)."""
+    def see(self, images: Tensor) -> Tensor:
+        """[B, V, 3, I, I] -> image tokens [B, V*P, D of the vlm], camera by camera."""
+        B, V = images.shape[:2]
+        return self.vision(images.flatten(0, 1)).unflatten(0, (B, V)).flatten(1, 2)
+
+    def embed_prefix(self, seen: Tensor, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
+        """Image tokens, then text: [B, V*P + L, D of the vlm], and which are valid (None: all)."""
         B, V = inputs.images.shape[:2]
-        images = self.vision(inputs.images.flatten(0, 1)).unflatten(0, (B, V)).flatten(1, 2)  # [B, V*P, D]
-        text = self.trunk.vlm.embed_text(inputs.tokens)  # [B, L, D]
-        prefix = torch.cat([images, text.to(images.dtype)], dim=1)
+        prefix = torch.cat([seen, self.trunk.vlm.embed_text(inputs.tokens).to(seen.dtype)], dim=1)
         if inputs.image_valid is None and inputs.token_valid is None:
             return prefix, None
         of_images = torch.ones(B, V, dtype=torch.bool, device=prefix.device) if inputs.image_valid is None else inputs.image_valid
         of_text = torch.ones_like(inputs.tokens, dtype=torch.bool) if inputs.token_valid is None else inputs.token_valid
-        return prefix, torch.cat([of_images.repeat_interleave(images.shape[1] // V, dim=1), of_text], dim=1)
+        return prefix, torch.cat([of_images.repeat_interleave(seen.shape[1] // V, dim=1), of_text], dim=1)
 
     def embed_state(self, state: Tensor) -> Tensor:
         """π0 only: [B, A] -> one token [B, 1, D]."""
@@ -196,11 +199,11 @@ class Pi0(nn.Module):
     def compute_dtype(self) -> torch.dtype:
         return self.trunk.expert.blocks[0].qkv.weight.dtype
 
-    # ------------------------------------------------------------------------------------------------------------ training
+    # --- training -----------------------------------------------------------------------------------------------------------
 
     def forward(self, inputs: Inputs, x: Tensor, t: Tensor) -> Tensor:
         """The velocity at x [B, H, A], time t [B] (or [B, H]): float32[B, H, A]. Everything in one pass, as in training."""
-        prefix, valid = self.embed_prefix(inputs)
+        prefix, valid = self.embed_prefix(self.see(inputs.images), inputs)
         condition = self.condition(t.view(x.shape[0], -1))
         suffix = self.embed_actions(x, condition)
         first = torch.zeros(suffix.shape[1], dtype=torch.int64, device=x.device)
@@ -228,11 +231,15 @@ class Pi0(nn.Module):
         """The last H tokens -> float32[B, H, A]."""
         return self.action_out(hidden[:, -self.config.horizon :].to(self.action_out.weight.dtype)).float()
 
-    # ------------------------------------------------------------------------------------------------------------ sampling
+    # --- sampling -----------------------------------------------------------------------------------------------------------
 
     def prefill(self, inputs: Inputs) -> Cache:
         """All that does not depend on the actions: images, text and (π0) the state. Once per chunk."""
-        cache = self.trunk.prefill(*self.embed_prefix(inputs))
+        return self.remember(self.see(inputs.images), inputs)
+
+    def remember(self, seen: Tensor, inputs: Inputs) -> Cache:
+        """`prefill`, with the image tokens already made."""
+        cache = self.trunk.prefill(*self.embed_prefix(seen, inputs))
         if self.config.adaptive:
             return cache
         return self.trunk.extend(cache, self.embed_state(inputs.state), self.trunk.expert.modulate(None))[1]

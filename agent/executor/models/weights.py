@@ -74,7 +74,7 @@ class Checkpoint:
     config: dict[str, Any]
 
 
-# ------------------------------------------------------------------------------------------------------------------ find and open
+# --- find and open ----------------------------------------------------------------------------------------------------------
 
 
 def find_file(path: Path) -> Path:
@@ -144,7 +144,7 @@ def open_checkpoint(path: str | Path) -> Checkpoint:
     raise WeightsError(f"{file} is of no known family (pi0, pi05, rdt). Its first names: {', '.join(list(tensors)[:5])}.")
 
 
-# ---------------------------------------------------------------------------------------------------------------------- configuration
+# --- configuration ----------------------------------------------------------------------------------------------------------
 
 
 def pi0_config(checkpoint: Checkpoint) -> Pi0Config:
@@ -198,7 +198,7 @@ def _gemma(variant: str | None, names: Mapping[str, str], checkpoint: Checkpoint
     raise WeightsError(f"{checkpoint.path}: no published expert is {width} wide ({', '.join(GEMMAS)}); pass the config of your own.")
 
 
-# ------------------------------------------------------------------------------------------------------------------------------- load
+# --- load -------------------------------------------------------------------------------------------------------------------
 
 
 def model_on_meta(checkpoint: Checkpoint) -> Pi0 | RDT:
