@@ -2,11 +2,9 @@
 
 import contextlib
 import os
-import struct
 import threading
 import time
 from collections.abc import Callable, Sequence
-from socket import SO_SNDTIMEO, SOL_SOCKET
 from types import TracebackType
 from typing import Any, Self
 
@@ -63,6 +61,7 @@ class RemotePolicy:
             self._seq += 1
             started = time.perf_counter()
             try:
+                socket.socket.settimeout(max(0.001, deadline - time.monotonic()))  # bounds the sending, which has no deadline else
                 socket.send(write_request(self.spec, observation, subtask, self._seq))
                 chunk = self._receive(socket, self._seq, observation.tick, deadline)
             except (OSError, WebSocketException) as error:
@@ -138,7 +137,6 @@ class RemotePolicy:
             )
         except InvalidURI as error:
             raise PolicyError(f"'{address}' is not the address of a policy server; one looks like ws://127.0.0.1:8000.") from error
-        socket.socket.setsockopt(SOL_SOCKET, SO_SNDTIMEO, struct.pack("ll", int(self.deadline_s) + 1, 0))
         frame = socket.recv(timeout=max(0.001, deadline - time.monotonic()))
         try:
             spec, about = read_metadata(unpack(frame) if isinstance(frame, bytes) else None)

@@ -35,6 +35,7 @@ SETTINGS = {
     "RAY_SERVE_DIRECT_INGRESS_MIN_DRAINING_PERIOD_S": "0",  # no load balancer waits for a replica to leave
     "RAY_SERVE_PORT_QUARANTINE_S": "0",  # a replica that comes back may have its port back
     "RAY_SERVE_LOG_TO_STDERR": "0",
+    "RAY_DEDUP_LOGS_SKIP_REGEX": ".",  # else Ray prints what befalls its workers on our standard output
     "RAY_USAGE_STATS_ENABLED": "0",
     "RAY_memory_monitor_refresh_ms": "0",  # Ray's own out-of-memory killer misreads small containers
     "RAY_num_prestart_python_workers": "0",
@@ -59,8 +60,7 @@ class Served:
         import ray
 
         try:
-            controller = ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
-            groups = ray.get(controller.get_target_groups.remote(APP), timeout=5.0)
+            groups = ray.get(_controller().get_target_groups.remote(APP), timeout=5.0)
         except (ValueError, ray.exceptions.RayError):  # Ray is going down, or the controller is coming back
             return []
         targets = [target for group in groups for target in group.targets if target.name.startswith("SERVE_REPLICA")]
@@ -91,8 +91,7 @@ def serve_policy(
         progress("starting Ray")
         ours = stack.enter_context(ray_session(config, port))
         progress("starting Ray Serve")
-        front = port or _free_port(config.host)
-        _start_serve(config.host, front)
+        front = _start_serve(config.host, port or _free_port(config.host))
         served = Served(config.host, _address(config.host, front))
         progress("loading the policy")
         _deploy(make, config, stall_s)
@@ -134,12 +133,21 @@ def ray_session(config: ServeConfig, port: int | None = None) -> Iterator[bool]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
-def _start_serve(host: str, front: int) -> None:
+def _start_serve(host: str, port: int) -> int:
+    """Returns where Serve's proxy listens: another port than asked for, if Serve runs already."""
+    import ray
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
-    serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": front}, logging_config=quiet)
+    serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port}, logging_config=quiet)
+    return int(ray.get(_controller().get_http_config.remote()).port)
+
+
+def _controller() -> Any:
+    import ray
+
+    return ray.get_actor("SERVE_CONTROLLER_ACTOR", namespace="serve")
 
 
 def _deploy(make: Callable[[], Policy], config: ServeConfig, stall_s: float) -> None:

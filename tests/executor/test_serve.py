@@ -1,0 +1,268 @@
+"""Ray Serve for real: one Ray session for this file, policies in processes of their own, real websockets."""
+
+import contextlib
+import os
+import signal
+import subprocess
+import sys
+import time
+import venv
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from websockets.sync.client import connect
+
+from agent.config import ServeConfig
+from agent.errors import PolicyError
+from agent.executor.remote import RemotePolicy
+from agent.executor.serve import Running, Served, announced, find_server, ray_session, serve_policy, state_file
+from agent.executor.wire import pack, unpack
+from agent.types import Observation, Scene, Subtask, Thing
+from tests.executor.toys import CAMERAS, Mixer, broken, observation, subtask
+
+pytestmark = pytest.mark.ray
+CONFIG = ServeConfig(replicas=1, host="127.0.0.1", cpus=2, start_deadline_s=120.0)
+STALL_S = 2.0
+STAGES: list[str] = []
+
+
+@pytest.fixture(scope="module")
+def ray() -> Iterator[None]:
+    with ray_session(CONFIG) as ours:
+        assert ours
+        yield
+
+
+@pytest.fixture(scope="module")
+def served(ray: None) -> Iterator[Served]:
+    with serve_policy(partial(Mixer, sees_scene=True), CONFIG, STAGES.append, stall_s=STALL_S) as served:
+        yield served
+
+
+@pytest.fixture
+def remote(served: Served) -> Iterator[RemotePolicy]:
+    with served.policy(5.0) as remote:
+        yield remote
+
+
+def with_scene(seed: int) -> Observation:
+    plain = observation(seed, seed)
+    scene = Scene(tick=seed, things=(Thing(name="red block", kind="block", position=(0.5, seed / 7, 0.02)),))
+    return Observation(plain.tick, plain.time, plain.state, plain.images, scene)
+
+
+def predict_again(remote: RemotePolicy, seen: Observation, task: Subtask, patience_s: float = 60.0) -> tuple[np.ndarray, list[PolicyError]]:
+    """Ask until there is an answer, as the executor does while the robot stands."""
+    errors: list[PolicyError] = []
+    end = time.monotonic() + patience_s
+    while True:
+        try:
+            return remote.predict(seen, task).actions, errors
+        except PolicyError as error:
+            errors.append(error)
+            assert time.monotonic() < end, errors
+
+
+# --- before anything is served ---
+
+
+def test_a_policy_that_cannot_be_built_is_told_with_its_reason(ray: None) -> None:
+    stages: list[str] = []
+    with pytest.raises(PolicyError, match=r"cannot be loaded: ValueError: the weights are for another arm"), serve_policy(
+        broken, CONFIG, stages.append
+    ):
+        pytest.fail("it was served")
+    assert stages == ["starting Ray", "starting Ray Serve", "loading the policy"]
+
+
+def test_a_policy_that_takes_too_long_to_build_is_given_up(ray: None) -> None:
+    impatient = CONFIG.model_copy(update={"start_deadline_s": 3.0})
+    started = time.monotonic()
+    with pytest.raises(PolicyError, match=r"not ready in time.*serve.start_deadline_s"), serve_policy(partial(time.sleep, 600), impatient):
+        pytest.fail("it was served")
+    assert time.monotonic() - started < 20
+
+
+# --- served ---
+
+
+def test_it_starts_in_stages(served: Served) -> None:
+    assert STAGES == ["starting Ray", "starting Ray Serve", "loading the policy", "ready"]
+    assert len(served.addresses()) == 1 and served.addresses()[0].startswith("ws://127.0.0.1:")
+
+
+def test_served_and_local_answers_are_equal_bit_for_bit(remote: RemotePolicy) -> None:
+    local = Mixer(sees_scene=True)
+    assert remote.spec == local.spec and remote.about["pid"] != os.getpid()
+    for seed in range(50):
+        seen, task = with_scene(seed), subtask(f"do {seed}")
+        near, far = local.predict(seen, task), remote.predict(seen, task)
+        assert far.start == near.start == seed and far.actions.tobytes() == near.actions.tobytes()
+        assert {"think_ms", "infer_ms", "queue_ms", "trip_ms"} == set(far.timing)
+
+
+@pytest.mark.parametrize("door", ["replica", "front"])
+def test_a_client_that_knows_openpis_protocol_only_is_served(served: Served, door: str) -> None:
+    """As openpi's client does: connect, read the metadata, then send a map and read a map. The front is Serve's own proxy."""
+    address = served.addresses()[0] if door == "replica" else served.front
+    seen = observation()
+    with connect(address, compression=None, max_size=None, proxy=None) as socket:
+        metadata = unpack(socket.recv(timeout=10))
+        assert metadata["saydo"]["spec"]["name"] == "mixer"
+        for words in ("pick up the fork", "put it down"):
+            socket.send(pack({"observation/state": seen.state, "images": dict(seen.images), "prompt": words}))
+            values = unpack(socket.recv(timeout=10))
+            alone = Mixer(sees_scene=True).predict(Observation(0, 0.0, seen.state, seen.images), Subtask(skill="", words=words))
+            np.testing.assert_array_equal(values["actions"], alone.actions)
+            assert values["server_timing"]["infer_ms"] >= 0
+
+
+def test_many_robots_at_once(served: Served) -> None:
+    """More than Serve's default of five open requests a replica."""
+    with contextlib.ExitStack() as stack:
+        robots = [stack.enter_context(served.policy(5.0)) for _ in range(24)]
+        for seed, robot in enumerate(robots):
+            seen = with_scene(seed)
+            np.testing.assert_array_equal(robot.predict(seen, subtask()).actions, Mixer(sees_scene=True).predict(seen, subtask()).actions)
+
+
+def test_a_failing_policy_is_told_and_goes_on(remote: RemotePolicy) -> None:
+    with pytest.raises(PolicyError, match=r"'mixer' failed with RuntimeError: no grip"):
+        remote.predict(with_scene(1), subtask("fail no grip"))
+    assert remote.predict(with_scene(1), subtask()).start == 1
+
+
+def test_killing_the_replica_costs_a_pause_only(served: Served, remote: RemotePolicy, capfd: pytest.CaptureFixture[str]) -> None:
+    local, pids, lost, gap = Mixer(sees_scene=True), set(), [], 0.0
+    for tick in range(30):
+        if tick == 10:
+            os.kill(remote.about["pid"], signal.SIGKILL)
+        started = time.monotonic()
+        rows, errors = predict_again(remote, with_scene(tick), subtask())
+        gap = max(gap, time.monotonic() - started)
+        lost += errors
+        pids.add(remote.about["pid"])
+        assert rows.tobytes() == local.predict(with_scene(tick), subtask()).actions.tobytes()
+    assert len(pids) == 2 and len(lost) >= 1 and gap < 30
+    assert served.addresses()
+    assert capfd.readouterr().out == "", "Ray must not write on our standard output"
+
+
+def test_a_policy_that_kills_its_process_is_replaced(remote: RemotePolicy) -> None:
+    before = remote.about["pid"]
+    with pytest.raises(PolicyError, match="was lost while it was asked"):
+        remote.predict(with_scene(0), subtask("die"))
+    _, _ = predict_again(remote, with_scene(0), subtask())
+    assert remote.about["pid"] != before
+
+
+def test_a_stuck_policy_is_replaced(remote: RemotePolicy) -> None:
+    """Serve's own health check would not see it: the event loop is well."""
+    before = remote.about["pid"]
+    remote.deadline_s = 1.0
+    with pytest.raises(PolicyError, match="did not answer within 1 s"):
+        remote.predict(with_scene(0), subtask("wait 1000"))
+    remote.deadline_s = 5.0
+    rows, _ = predict_again(remote, with_scene(0), subtask())
+    assert remote.about["pid"] != before
+    np.testing.assert_array_equal(rows, Mixer(sees_scene=True).predict(with_scene(0), subtask()).actions)
+
+
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's /proc")
+def test_only_this_machine_can_reach_it(served: Served) -> None:
+    listening = {pid: ports for pid in descendants(os.getpid()) if (ports := open_ports(pid))}
+    assert len(listening) > 3
+    everywhere = {pid: ports for pid, ports in listening.items() if not all(is_loopback(address) for address in ports)}
+    assert not everywhere, {Path(f"/proc/{pid}/cmdline").read_text()[:80]: ports for pid, ports in everywhere.items()}
+
+
+def test_others_find_the_server(served: Served, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    assert find_server() is None
+    with announced(served, "mixer"):
+        running = find_server()
+        assert running == Running("mixer", os.getpid(), running.version, served.front, served.addresses()) if running else False
+        assert running is not None
+        with running.connect(5.0) as remote:
+            os.kill(remote.about["pid"], signal.SIGKILL)
+            predict_again(remote, with_scene(1), subtask())
+    assert find_server() is None and not state_file().exists()
+
+
+def test_a_left_over_state_file_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    state_file().parent.mkdir(parents=True)
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    for text in (
+        f'{{"policy": "mixer", "pid": {ended.pid}, "version": "1", "front": "ws://127.0.0.1:1", "addresses": ["ws://127.0.0.1:1"]}}',
+        f'{{"policy": "mixer", "pid": {os.getpid()}, "version": "1", "front": "ws://127.0.0.1:1", "addresses": ["ws://127.0.0.1:1"]}}',
+        '{"policy": "mixer"}',
+        "{",
+        "",
+    ):
+        state_file().write_text(text)
+        assert find_server() is None
+
+
+def test_the_unmodified_openpi_client_is_served(served: Served, tmp_path: Path) -> None:
+    """It pins numpy < 2, so it lives in an environment of its own."""
+    if os.environ.get("SAYDO_NIGHTLY") != "1":
+        pytest.skip("installs openpi-client: set SAYDO_NIGHTLY=1")
+    venv.create(tmp_path / "venv", with_pip=True)
+    python = tmp_path / "venv" / "bin" / "python"
+    install = subprocess.run([python, "-m", "pip", "install", "-q", "openpi-client"], capture_output=True, text=True, timeout=240)
+    if install.returncode:
+        pytest.skip(f"openpi-client cannot be installed here: {install.stderr.strip().splitlines()[-1]}")
+    host, _, port = served.addresses()[0].removeprefix("ws://").rpartition(":")
+    script = f"""
+import numpy as np
+from openpi_client.websocket_client_policy import WebsocketClientPolicy
+policy = WebsocketClientPolicy({host!r}, {port})
+assert policy.get_server_metadata()["saydo"]["spec"]["name"] == "mixer"
+for words in ("pick up the fork", "put it down"):
+    images = {{name: np.zeros((h, w, 3), np.uint8) for name, (h, w) in {CAMERAS!r}.items()}}
+    values = policy.infer({{"observation/state": np.arange(3.0), "images": images, "prompt": words}})
+    print(values["actions"].tobytes().hex())
+"""
+    client = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=60, env={**os.environ, "NO_PROXY": "*"})
+    assert client.returncode == 0, client.stderr
+    images = {name: np.zeros((*size, 3), np.uint8) for name, size in CAMERAS.items()}
+    seen = Observation(0, 0.0, np.arange(3, dtype=np.float32), images)
+    for line, words in zip(client.stdout.split(), ("pick up the fork", "put it down"), strict=True):
+        assert line == Mixer(sees_scene=True).predict(seen, Subtask(skill="", words=words)).actions.tobytes().hex()
+
+
+# --- what Linux knows of our processes ---
+
+
+def descendants(pid: int) -> set[int]:
+    parents = {}
+    for stat in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            parents[int(stat.parent.name)] = int(stat.read_text().rpartition(")")[2].split()[1])
+    found = {pid}
+    while more := {child for child, parent in parents.items() if parent in found} - found:
+        found |= more
+    return found
+
+
+def open_ports(pid: int) -> set[str]:
+    """Local addresses, in hex, on which a process listens for TCP."""
+    inodes = set()
+    with contextlib.suppress(OSError):
+        for fd in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                inodes.add(os.readlink(fd).removeprefix("socket:[").rstrip("]"))
+    lines = [line.split() for table in ("tcp", "tcp6") for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]]
+    return {fields[1] for fields in lines if fields[3] == "0A" and fields[9] in inodes}
+
+
+def is_loopback(address: str) -> bool:
+    host = address.partition(":")[0]
+    return host in ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
+
+
