@@ -146,12 +146,12 @@ class T5(nn.Module):
         self.width: int = cast(Any, model.config).d_model
 
     @classmethod
-    def from_folder(cls, folder: Path, dtype: torch.dtype = torch.float32) -> "T5":
+    def from_folder(cls, folder: Path, dtype: torch.dtype = torch.float32, most: int = 1024) -> "T5":
         """Reads google/t5-v1_1-xxl (or another T5) with its tokenizer from a local folder."""
         from transformers import AutoTokenizer, T5Config, T5EncoderModel
 
         config = T5Config.from_pretrained(local(folder), local_files_only=True)
-        return cls(whole(T5EncoderModel, folder, config, dtype), AutoTokenizer.from_pretrained(folder, local_files_only=True))
+        return cls(whole(T5EncoderModel, folder, config, dtype), AutoTokenizer.from_pretrained(folder, local_files_only=True), most)
 
     @torch.no_grad()
     def encode(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
