@@ -16,15 +16,17 @@ import numpy as np
 from agent.errors import RecordError
 from agent.executor.files import Log
 from agent.executor.film import ALERT_S, Caption, Film
-from agent.executor.run import Event, Run, reach
+from agent.executor.run import Event, Run, plain, reach
 from agent.types import Array, Observation, Robot, RobotSpec
 
 FORMAT = "saydo steps 1"
 APPLY, STOP = 0, 1
 FRAMES_PER_S = 10.0
 LAST_PICTURE_S = 0.5
-FAULTS = {"disturbed": "what", "starved": "why", "guarded": "why"}
+FAULTS = {"disturbed": "what", "starved": "why", "waiting": "why"}
 """Kinds of events that the film points out, and the field that says what happened."""
+TELLTALES = {"fired": ("disturbed", "what"), "rejected": ("refused", "why")}
+"""Lists that a simulated robot keeps of what was done to its world, and of the rows it would not follow → the event each item becomes."""
 
 
 class Recorder:
@@ -49,7 +51,7 @@ class Recorder:
         self._alert_until = -1
         self._tick = robot.observe(cameras=()).tick
         self._next_frame = self._next_last = self._tick
-        self._done_to_it = list(reach(robot, "fired") or [])
+        self._told = {name: len(reach(robot, name) or ()) for name in TELLTALES}
         self._step = sum(event["kind"] == "subtask_started" for event in run.events)
         self._dtype = step_dtype(len(self.spec.action), len(self.spec.state))
         self._log = Log(run.part("steps.bin", self.segment))
@@ -123,7 +125,7 @@ class Recorder:
             self._log.append(record.tobytes())
             self.steps += 1
             logged = time.perf_counter()
-            self._tell_disturbances()
+            self._tell()
             self._look(seen)
         except RecordError as error:
             self.failure, logged = error, measured
@@ -147,12 +149,14 @@ class Recorder:
             self._film.still(self.run.folder / "last.jpg", image)
             self._next_last = seen.tick + max(1, round(self.spec.rate_hz * LAST_PICTURE_S))
 
-    def _tell_disturbances(self) -> None:
-        """Write a `disturbed` event for whatever the simulator did to the world since the last tick."""
-        fired = list(reach(self.robot, "fired") or [])
-        for what in fired[len(self._done_to_it) :]:
-            self.run.write("disturbed", tick=self._tick, what=what)
-        self._done_to_it = fired
+    def _tell(self) -> None:
+        """Write an event for whatever the robot has noted of its own since the last tick."""
+        for name, (kind, label) in TELLTALES.items():
+            notes = list(reach(self.robot, name) or ())
+            for note in notes[self._told[name] :]:
+                text = note[1] if isinstance(note, tuple) else note
+                self.run.write(kind, tick=self._tick, **{label: plain(text)})
+            self._told[name] = len(notes)
 
     def _hear(self, event: Event) -> None:
         """Keep the caption true, and take the pictures before and after each subtask."""
