@@ -178,14 +178,18 @@ def _panda_hulls(bench: Bench) -> list[tuple[int, int, Points]]:
 def _fixture_hulls(bench: Bench) -> list[tuple[int, int, Points]]:
     hulls: list[tuple[int, int, Points]] = []
     if "drawer" in bench.items:
+        body, link = bench.items["drawer"].body, bench.items["drawer"].link
         depth, wide, high = objects.CABINET
-        front = objects.FRONT_THICK
-        hulls.append((bench.items["drawer"].body, -1, _hull(objects.CABINET) + (depth / 2, 0, high / 2)))
-        hulls.append((bench.items["drawer"].body, 0, _hull((front, wide, high)) + (-front / 2, 0, high / 2)))
-        inside = objects.DRAWER_INSIDE
-        hulls.append((bench.items["drawer"].body, 0, _hull(inside) + (inside[0] / 2, 0, inside[2] / 2)))
-        handle = (objects.HANDLE_LENGTH, 0.014, 0.04)
-        hulls.append((bench.items["drawer"].body, 0, _hull(handle) + (-front - handle[0] / 2, 0, objects.HANDLE_Z)))
+        front, inside, handle = objects.FRONT_THICK, objects.DRAWER_INSIDE, objects.HANDLE
+        boxes = [(link, (front, wide, high), (-front / 2, high / 2)), (link, inside, (inside[0] / 2, inside[2] / 2)),
+                 (link, handle, (-front - handle[0] / 2, objects.HANDLE_Z))]  # fmt: skip
+        hulls += [(body, -1, _box(objects.CABINET, depth / 2, high / 2))]
+        hulls += [(body, part, _box(size, x, z)) for part, size, (x, z) in boxes]
     if "button" in bench.items:
-        hulls.append((bench.items["button"].body, -1, _hull(objects.PANEL) + (0, 0, objects.PANEL[2] / 2)))
+        hulls.append((bench.items["button"].body, -1, _box(objects.PANEL, 0, objects.PANEL[2] / 2)))
     return hulls
+
+
+def _box(size: tuple[float, float, float], x: float, z: float) -> Points:
+    """The corners of a box whose middle is at x, 0, z; float64[8, 3]."""
+    return np.add(_hull(size), (x, 0, z))

@@ -56,6 +56,7 @@ class Bench:
         self.bullet = self.world.bullet
         self.items: dict[str, Item] = {}
         self.logic = Logic(lit=layout.light == "lit")
+        self.drawer_motor = (0.0, objects.DRAWER_FRICTION)
         self._add_fixtures()
         self.panda = Panda(self.world)
         for name, pose in arrange(layout, self.world.rng).items():
@@ -75,15 +76,15 @@ class Bench:
         self._add("table", "table", objects.table_to_touch(), (objects.TABLE_X, 0, 0), objects.TABLE)
         if self.layout.drawer != "none":
             body = self._add("drawer", "drawer", objects.drawer(), (*CABINET_AT, 0), objects.DRAWER_INSIDE).body
-            self.items["drawer"] = Item("drawer", "drawer", body, 0, objects.DRAWER_INSIDE)
-            self.bullet.resetJointState(body, 0, objects.DRAWER_TRAVEL if self.layout.drawer == "open" else 0.0)
+            self.items["drawer"] = drawer = Item("drawer", "drawer", body, self._link(body, "drawer"), objects.DRAWER_INSIDE)
+            self.bullet.resetJointState(body, drawer.link, objects.DRAWER_TRAVEL if self.layout.drawer == "open" else 0.0)
             self.set_drawer_motor(0.0, objects.DRAWER_FRICTION)
         if self.layout.button:
             body = self._add("button", "button", objects.panel(), (*PANEL_AT, 0), objects.PANEL).body
             width = 2 * objects.BUTTON_RADIUS
-            self.items["button"] = Item("button", "button", body, 0, (width, width, objects.CAP_HEIGHT))
-            self.items["light"] = Item("light", "light", body, 1, (0.052, 0.052, 0.04))
-            self.bullet.setJointMotorControl2(body, 0, pybullet.POSITION_CONTROL, targetPosition=0.0, force=objects.BUTTON_FORCE)
+            self.items["button"] = Item("button", "button", body, self._link(body, "cap"), (width, width, objects.CAP_HEIGHT))
+            self.items["light"] = Item("light", "light", body, self._link(body, "bulb"), (0.052, 0.052, 0.04))
+            self.hold_button()
 
     def _add_loose(self, name: str, position: tuple[float, float, float], yaw: float) -> None:
         kind, colour = kind_and_colour(name)
@@ -94,11 +95,25 @@ class Bench:
             wide = 2 * objects.BOWL_RADIUS
             self._add(name, kind, objects.bowl(rgb), position, (wide, wide, objects.BOWL_HEIGHT), yaw, fixed=False)
 
+    def _link(self, body: int, name: str) -> int:
+        """Index of a link, and of the joint that carries it."""
+        joints = range(self.bullet.getNumJoints(body))
+        return next(joint for joint in joints if self.bullet.getJointInfo(body, joint)[12].decode() == name)
+
     def set_drawer_motor(self, speed: float, force: float) -> None:
         """What acts on the drawer besides hands: speed 0 is its friction, N."""
+        self.drawer_motor = (speed, force)
         if "drawer" in self.items:
             self.bullet.setJointMotorControl2(
-                self.items["drawer"].body, 0, pybullet.VELOCITY_CONTROL, targetVelocity=speed, force=force
+                self.items["drawer"].body, self.items["drawer"].link, pybullet.VELOCITY_CONTROL, targetVelocity=speed, force=force
+            )
+
+    def hold_button(self) -> None:
+        """The button's spring: pushes the cap up with a constant force."""
+        if "button" in self.items:
+            self.bullet.setJointMotorControl2(
+                self.items["button"].body, self.items["button"].link, pybullet.POSITION_CONTROL, targetPosition=0.0,
+                force=objects.BUTTON_FORCE,
             )
 
     def set_light(self, lit: bool) -> None:
@@ -150,7 +165,7 @@ class Bench:
 
     def joint(self, name: str) -> float:
         """How far a drawer is out or a button is in, m."""
-        return float(self.bullet.getJointState(self.items[name].body, 0)[0])
+        return float(self.bullet.getJointState(self.items[name].body, self.items[name].link)[0])
 
     def pose(self, name: str) -> tuple[np.ndarray, np.ndarray]:
         """Position float64[3], m, and rotation float64[3, 3] of the frame of a thing or of its moving link."""

@@ -24,7 +24,7 @@ LIT, UNLIT = (1.0, 0.87, 0.32), (0.30, 0.31, 0.30)
 BLOCK = 0.04
 BLOCK_MASS = 0.1
 BOWL_RADIUS, BOWL_HEIGHT, BOWL_FLOOR = 0.068, 0.034, 0.006
-BOWL_BASE, BOWL_WALL, BOWL_MASS, BOWL_SIDES = 0.046, 0.006, 0.15, 16
+BOWL_BASE, BOWL_WALL, BOWL_MASS, BOWL_SIDES = 0.046, 0.006, 0.15, 12
 TABLE: XYZ = (1.05, 1.30, 0.04)
 TABLE_X = 0.32
 
@@ -33,6 +33,7 @@ CABINET: XYZ = (0.20, 0.28, 0.12)
 DRAWER_INSIDE: XYZ = (0.165, 0.246, 0.05)
 DRAWER_FLOOR = 0.014
 HANDLE_LENGTH, HANDLE_GRASP, HANDLE_Z = 0.055, 0.037, 0.085
+HANDLE: XYZ = (HANDLE_LENGTH, 0.014, 0.04)
 """The handle is a fin thin in y: the hand, 0.2 m wide along y, then stays parallel to the cabinet front and clear of it."""
 FRONT_THICK = 0.010
 HANDLE_TO_INSIDE = HANDLE_GRASP + FRONT_THICK
@@ -66,16 +67,19 @@ def _box(size: XYZ) -> str:
     return f'<box size="{size[0]:.6f} {size[1]:.6f} {size[2]:.6f}"/>'
 
 
+def _visual(shape: str, xyz: XYZ, colour: RGB, rpy: XYZ = (0, 0, 0)) -> str:
+    return f"<visual>{_origin(xyz, rpy)}{_geometry(shape)}{_material(colour)}</visual>"
+
+
 def _solid(shape: str, xyz: XYZ, colour: RGB, rpy: XYZ = (0, 0, 0)) -> str:
     """A shape that is seen and touched alike."""
-    where, geometry = _origin(xyz, rpy), _geometry(shape)
-    return f"<visual>{where}{geometry}{_material(colour)}</visual><collision>{where}{geometry}</collision>"
+    return _visual(shape, xyz, colour, rpy) + f"<collision>{_origin(xyz, rpy)}{_geometry(shape)}</collision>"
 
 
 def _link(name: str, body: str, mass: float, centre: XYZ = (0, 0, 0), friction: float = 0.8) -> str:
-    inertial = f'<inertial>{_origin(centre)}<mass value="{mass}"/><inertia ixx="1e-4" iyy="1e-4" izz="1e-4" ixy="0" ixz="0" iyz="0"/></inertial>'
+    inertia = '<inertia ixx="1e-4" iyy="1e-4" izz="1e-4" ixy="0" ixz="0" iyz="0"/>'
     contact = f'<contact><lateral_friction value="{friction}"/><spinning_friction value="0.001"/></contact>'
-    return f'<link name="{name}">{contact}{inertial}{body}</link>'
+    return f'<link name="{name}">{contact}<inertial>{_origin(centre)}<mass value="{mass:.6f}"/>{inertia}</inertial>{body}</link>'
 
 
 def _joint(name: str, child: str, xyz: XYZ, axis: XYZ, upper: float) -> str:
@@ -85,8 +89,20 @@ def _joint(name: str, child: str, xyz: XYZ, axis: XYZ, upper: float) -> str:
     )
 
 
+def _part(parent: str, name: str, shape: str, mass: float, xyz: XYZ, colour: RGB | None, rpy: XYZ = (0, 0, 0)) -> str:
+    """One convex piece, fixed to a link. Bullet's snapshots keep one contact manifold for a pair of links, so a link is never given
+    more than one piece; without a colour it is touched but not seen (a speck stands in, or Bullet would draw the piece)."""
+    if colour is None:
+        body = _visual(_box((1e-4, 1e-4, 1e-4)), (0, 0, 0), DARK) + f"<collision>{_geometry(shape)}</collision>"
+    else:
+        body = _solid(shape, (0, 0, 0), colour)
+    fixed = f'<joint name="{name}_at" type="fixed"><parent link="{parent}"/><child link="{name}"/>{_origin(xyz, rpy)}</joint>'
+    return _link(name, body, mass) + fixed
+
+
 def _robot(name: str, parts: str) -> str:
-    return f'<?xml version="1.0"?><robot name="{name}">{parts}</robot>'
+    """Bullet reads URDF in lines of at most 1024 characters, so every tag gets its own."""
+    return f'<?xml version="1.0"?><robot name="{name}">{parts}</robot>'.replace("><", ">\n<")
 
 
 def block(colour: RGB) -> str:
@@ -95,26 +111,24 @@ def block(colour: RGB) -> str:
 
 
 def bowl(colour: RGB) -> str:
-    """An open bowl with slanted walls; its frame is the middle of its height. Seen as a smooth shell, touched as 16 wall boxes and a floor."""
-    half = BOWL_HEIGHT / 2
+    """An open bowl with slanted walls; its frame is the middle of its height. Seen as a smooth shell, touched as wall boxes and a floor."""
+    half, lift = BOWL_HEIGHT / 2, 0.002
     lean = float(np.arctan2(BOWL_RADIUS - BOWL_BASE - BOWL_WALL, BOWL_HEIGHT))
-    lift = 0.002
-    length = (BOWL_HEIGHT - lift) / cos(lean)
     middle = (BOWL_RADIUS + BOWL_BASE) / 2
-    side = 2 * BOWL_RADIUS * float(np.tan(pi / BOWL_SIDES))
-    walls = []
+    wall = _box((BOWL_WALL, 2 * BOWL_RADIUS * float(np.tan(pi / BOWL_SIDES)), (BOWL_HEIGHT - lift) / cos(lean)))
+    shell = cached_file(_bowl_mesh(), ".obj")
+    seen = _visual(f'<mesh filename="{shell}"/>', (0, 0, 0), colour)
+    floor = f'<cylinder radius="{BOWL_BASE:.4f}" length="{BOWL_FLOOR}"/>'
+    touched = f"<collision>{_origin((0, 0, -half + BOWL_FLOOR / 2))}{_geometry(floor)}</collision>"
+    parts = _link("base", seen + touched, BOWL_MASS / 2)
     for index in range(BOWL_SIDES):
         angle = 2 * pi * index / BOWL_SIDES
-        where = _origin((middle * cos(angle), middle * sin(angle), lift / 2), (0, lean, angle))
-        walls.append(f"<collision>{where}{_geometry(_box((BOWL_WALL, side, length)))}</collision>")
-    floor = f'<cylinder radius="{BOWL_BASE:.4f}" length="{BOWL_FLOOR}"/>'
-    walls.append(f"<collision>{_origin((0, 0, -half + BOWL_FLOOR / 2))}{_geometry(floor)}</collision>")
-    shell = cached_file(_bowl_mesh(), ".obj")
-    seen = f'<visual>{_geometry(f"<mesh filename={chr(34)}{shell}{chr(34)}/>")}{_material(colour)}</visual>'
-    return _robot("bowl", _link("base", seen + "".join(walls), BOWL_MASS))
+        where = (middle * cos(angle), middle * sin(angle), lift / 2)
+        parts += _part("base", f"wall{index}", wall, BOWL_MASS / 2 / BOWL_SIDES, where, None, (0, lean, angle))
+    return _robot("bowl", parts)
 
 
-def _bowl_mesh(steps: int = 40) -> str:
+def _bowl_mesh(steps: int = 36) -> str:
     """The bowl as a surface of revolution, outside up, over the rim, inside down; OBJ text."""
     half = BOWL_HEIGHT / 2
     profile = [(0.0, -half), (BOWL_BASE, -half), (BOWL_RADIUS, half), (BOWL_RADIUS - BOWL_WALL, half),
@@ -159,34 +173,35 @@ def drawer() -> str:
     """A cabinet with one drawer that slides along −x; its frame: floor level, middle of the cabinet's front."""
     depth, width, height = CABINET
     wall = 0.008
-    shell = _solid(_box((depth, width, wall)), (depth / 2, 0, height - wall / 2), SHELL)
-    for side in (-1, 1):
-        shell += _solid(_box((depth, wall, height)), (depth / 2, side * (width - wall) / 2, height / 2), SHELL)
-    shell += _solid(_box((wall, width, height)), (depth - wall / 2, 0, height / 2), SHELL)
+    parts = _link("base", _solid(_box((depth, width, wall)), (depth / 2, 0, height - wall / 2), SHELL), 0.0)
+    for side, name in ((-1, "right"), (1, "left")):
+        where = (depth / 2, side * (width - wall) / 2, (height - wall) / 2)
+        parts += _part("base", name, _box((depth, wall, height - wall)), 0.0, where, SHELL)
+    parts += _part("base", "back", _box((wall, width - 2 * wall, height - wall)), 0.0, (depth - wall / 2, 0, (height - wall) / 2), SHELL)
+    return _robot("drawer", parts + _drawer_box(width, height))
+
+
+def _drawer_box(width: float, height: float) -> str:
     inside, breadth, tall = DRAWER_INSIDE
-    side_wall, bottom = 0.006, 0.008
-    top = DRAWER_FLOOR + tall
-    box = _solid(_box((inside, breadth, bottom)), (inside / 2, 0, DRAWER_FLOOR - bottom / 2), SHELL)
-    for side in (-1, 1):
-        y = side * (breadth + side_wall) / 2
-        box += _solid(_box((inside, side_wall, top)), (inside / 2, y, top / 2 + 0.003), SHELL)
-    box += _solid(_box((side_wall, breadth, top)), (inside - side_wall / 2, 0, top / 2 + 0.003), SHELL)
+    side_wall, bottom, top = 0.006, 0.008, DRAWER_FLOOR + DRAWER_INSIDE[2]
+    floor = _solid(_box((inside, breadth, bottom)), (inside / 2, 0, DRAWER_FLOOR - bottom / 2), SHELL)
+    parts = _link("drawer", floor, 0.3, (inside / 2, 0, DRAWER_FLOOR)) + _joint("slide", "drawer", (0, 0, 0), (-1, 0, 0), DRAWER_TRAVEL)
+    for side, name in ((-1, "box_right"), (1, "box_left")):
+        where = (inside / 2, side * (breadth + side_wall) / 2, top / 2 + 0.003)
+        parts += _part("drawer", name, _box((inside, side_wall, top)), 0.05, where, SHELL)
+    parts += _part("drawer", "box_back", _box((side_wall, breadth, top)), 0.05, (inside - side_wall / 2, 0, top / 2 + 0.003), SHELL)
     front = (FRONT_THICK, width - 0.004, height - 0.012)
-    box += _solid(_box(front), (-FRONT_THICK / 2, 0, 0.004 + front[2] / 2), FRONT)
-    fin = (HANDLE_LENGTH, 0.014, 0.04)
-    box += _solid(_box(fin), (-FRONT_THICK - HANDLE_LENGTH / 2, 0, HANDLE_Z - 0.005), METAL)
-    slide = _joint("slide", "drawer", (0, 0, 0), (-1, 0, 0), DRAWER_TRAVEL)
-    return _robot("drawer", _link("base", shell, 0.0) + _link("drawer", box, 0.6, (inside / 2, 0, 0.03)) + slide)
+    parts += _part("drawer", "front", _box(front), 0.1, (-FRONT_THICK / 2, 0, 0.004 + front[2] / 2), FRONT)
+    handle = (-FRONT_THICK - HANDLE_LENGTH / 2, 0, HANDLE_Z - 0.005)
+    return parts + _part("drawer", "handle", _box(HANDLE), 0.05, handle, METAL)
 
 
 def panel() -> str:
-    """A panel with a spring button (link 0) and a light (link 1); its frame: floor level, middle of the panel."""
+    """A panel with a spring button (joint "press") and a light (link "bulb"); its frame: floor level, middle of the panel."""
     base = _solid(_box(PANEL), (0, 0, PANEL[2] / 2), DARK)
     ring = f'<cylinder radius="{BUTTON_RADIUS + 0.006}" length="0.004"/>'
-    base += _solid(ring, (BUTTON_X, 0, PANEL[2] + 0.001), METAL)
+    base += _visual(ring, (BUTTON_X, 0, PANEL[2] + 0.001), METAL)
     cap = _solid(f'<cylinder radius="{BUTTON_RADIUS}" length="{CAP_HEIGHT}"/>', (0, 0, CAP_HEIGHT / 2), COLOURS["red"])
     press = _joint("press", "cap", (BUTTON_X, 0, PANEL[2]), (0, 0, -1), BUTTON_TRAVEL)
-    bulb = _solid('<sphere radius="0.026"/>', (0, 0, 0), UNLIT)
-    fixed = f'<joint name="stem" type="fixed"><parent link="base"/><child link="bulb"/>{_origin((LIGHT_X, 0, PANEL[2] + 0.012))}</joint>'
-    links = _link("base", base, 0.0) + _link("cap", cap, 0.02, (0, 0, CAP_HEIGHT / 2)) + _link("bulb", bulb, 0.01)
-    return _robot("panel", links + press + fixed)
+    bulb = _part("base", "bulb", '<sphere radius="0.026"/>', 0.01, (LIGHT_X, 0, PANEL[2] + 0.012), UNLIT)
+    return _robot("panel", _link("base", base, 0.0) + _link("cap", cap, 0.02, (0, 0, CAP_HEIGHT / 2)) + press + bulb)

@@ -49,7 +49,7 @@ class Panda:
             self.bullet.resetJointState(self.body, joint, angle)
         for finger in FINGERS:
             self.bullet.resetJointState(self.body, finger, FINGER_TRAVEL)
-        self._set_friction(GRIP_FRICTION)
+        self._friction = 0.0
         self.motors = Motors(tuple(map(float, self.home)), 1.0, GRIP_FORCE, GRIP_FRICTION)
         self.set_motors(self.motors)
 
@@ -61,13 +61,15 @@ class Panda:
         self.bullet.changeConstraint(gear, gearRatio=-1, erp=GEAR_ERP, maxForce=GEAR_FORCE)
 
     def _set_friction(self, lateral: float) -> None:
+        if lateral == self._friction:
+            return
+        self._friction = lateral
         for finger in FINGERS:
             self.bullet.changeDynamics(self.body, finger, lateralFriction=lateral, spinningFriction=SPIN_FRICTION)
 
     def set_motors(self, motors: Motors) -> None:
         """Send every target; holds until the next call."""
-        if motors.friction != self.motors.friction:
-            self._set_friction(motors.friction)
+        self._set_friction(motors.friction)
         self.motors = motors
         drive = self.bullet.setJointMotorControl2
         for joint, angle, torque in zip(ARM, motors.joints, TORQUE, strict=True):

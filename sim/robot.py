@@ -11,11 +11,11 @@ import numpy as np
 
 from agent.errors import RobotError, WrongShape, hint
 from agent.types import Array, Observation, RobotSpec, Scene
-from sim import kinematics, truth
 from sim.bench import Bench
+from sim import kinematics, snapshot, truth
 from sim.camera import CAMERAS, Photographer
+from sim.disturb import Disturbance, Mischief
 from sim.layout import Layout, read_layout
-from sim.panda import GRIP_FORCE
 from sim.world import SUBSTEPS_HZ
 
 RATE_HZ = 20
@@ -46,12 +46,13 @@ class SimRobot:
     """
 
     def __init__(self, scene: "str | Path | Mapping[str, Any] | Layout" = "tabletop", seed: int = 0, pace: float = 0.0,
-                 disturbances: Sequence[Any] = ()) -> None:  # fmt: skip
+                 disturbances: Sequence[Disturbance] = ()) -> None:  # fmt: skip
         """`scene`: a name, a YAML file or what one holds. `pace`: simulated seconds per wall second, 0 = as fast as it goes."""
         self.spec = PANDA
         self.layout, self.seed, self.pace = read_layout(scene), seed, pace
         self._lock = RLock()
         self._bench = Bench(self.layout, seed)
+        self._mischief = Mischief(self._bench, tuple(disturbances))
         self._camera = Photographer(self._bench)
         self._due: float | None = None
         self._scene: Scene | None = None
@@ -64,6 +65,11 @@ class SimRobot:
         """Control periods since the start."""
         return self._bench.logic.tick
 
+    @property
+    def fired(self) -> list[tuple[int, str]]:
+        """Disturbances that have happened, as (tick, what)."""
+        return list(self._mischief.told)
+
     def observe(self, cameras: Collection[str] | None = None) -> Observation:
         """Sense now; renders only the named cameras (None: all). `scene` is the truth."""
         names = list(PANDA.cameras) if cameras is None else list(cameras)
@@ -72,9 +78,13 @@ class SimRobot:
                 raise RobotError(f"There is no camera '{name}'. Cameras: {', '.join(PANDA.cameras)}.{hint(name, PANDA.cameras)}")
         with self._lock:
             images = {name: self._camera.take(name) for name in names}
-            if self._scene is None:
-                self._scene = truth.scene(self._bench)
-            return Observation(self.tick, self.tick / RATE_HZ, self._state(), images, self._scene)
+            return Observation(self.tick, self.tick / RATE_HZ, self._state(), images, self._truth())
+
+    def _truth(self) -> Scene:
+        """The Scene of this tick, made once."""
+        if self._scene is None:
+            self._scene = truth.scene(self._bench)
+        return self._scene
 
     def apply(self, action: Array) -> Array:
         """One control period towards `action`. A target out of reach or not finite is refused: the robot holds its last target,
@@ -106,6 +116,7 @@ class SimRobot:
         self._applied[6] = opening
 
     def _period(self) -> None:
+        self._mischief.start_tick(self._truth() if self._mischief.watches() else None)
         for _ in range(SUBSTEPS):
             self._bench.step()
         self._bench.finish_tick()
@@ -156,12 +167,27 @@ class SimRobot:
             for name, body in self._bench.world.bodies.items():
                 joints = [bullet.getJointState(body, joint)[:2] for joint in range(bullet.getNumJoints(body))]
                 digest.update(repr((name, bullet.getBasePositionAndOrientation(body), bullet.getBaseVelocity(body), joints)).encode())
-            digest.update(repr((self._bench.panda.motors, self._bench.logic)).encode())
+            digest.update(repr((self._bench.panda.motors, self._bench.logic, self._mischief.courses)).encode())
             return digest.hexdigest()
+
+    def save(self, path: str | Path) -> None:
+        """Snapshot to one file: `load` restores it bit for bit, also in another process."""
+        with self._lock:
+            extra = {"applied": self._applied.tolist(), "rejected": self.rejected}
+            snapshot.write(Path(path), *snapshot.take(self._bench, self._mischief, extra))
+
+    def load(self, path: str | Path) -> None:
+        """Go back to a saved moment of the same scene, seed and disturbances; RecordError says what differs."""
+        state, rest = snapshot.read(Path(path))
+        with self._lock:
+            extra = snapshot.restore(self._bench, self._mischief, state, rest, str(path))
+            self._applied = np.array(extra["applied"], dtype=np.float32)
+            self.rejected = [(tick, why) for tick, why in extra["rejected"]]
+            self._scene, self._due = None, None
 
     def close(self) -> None:
         """Free the world; safe to call twice."""
         self._bench.close()
 
 
-__all__ = ["GRIP_FORCE", "PANDA", "RATE_HZ", "SimRobot"]
+__all__ = ["PANDA", "RATE_HZ", "SimRobot"]

@@ -57,11 +57,11 @@ def _thing(view: _View, item: Item) -> Thing:
     position, turn = view.poses[item.name]
     joint = view.bench.joint(item.name) if item.kind in ("drawer", "button") else None
     if item.kind == "drawer":
-        position = position + (-objects.FRONT_THICK - objects.HANDLE_GRASP, 0, objects.HANDLE_Z)
+        position = np.add(position, (-objects.FRONT_THICK - objects.HANDLE_GRASP, 0, objects.HANDLE_Z))
     elif item.kind == "button":
-        position = position + (0, 0, objects.CAP_HEIGHT)
+        position = np.add(position, (0, 0, objects.CAP_HEIGHT))
     elif item.kind == "table":
-        position = position - (0, 0, item.size[2] / 2)
+        position = np.subtract(position, (0, 0, item.size[2] / 2))
     x, y, z = (float(value) for value in position)
     return Thing(name=item.name, kind=item.kind, position=(x, y, z), yaw=_yaw(item.kind, turn), size=item.size, joint=joint)
 
@@ -162,4 +162,4 @@ def _speed(bench: Bench, item: Item) -> float:
     """m/s of a loose thing or of a joint."""
     if item.loose:
         return float(np.linalg.norm(bench.bullet.getBaseVelocity(item.body)[0]))
-    return abs(float(bench.bullet.getJointState(item.body, 0)[1])) if item.link >= 0 else 0.0
+    return abs(float(bench.bullet.getJointState(item.body, item.link)[1])) if item.link >= 0 else 0.0

@@ -1,0 +1,236 @@
+"""What goes wrong on purpose: each disturbance has a condition and an effect, and happens once.
+
+    - {kind: move, thing: red block, to: [0.45, 0.1], when: {tick: 40}}
+    - {kind: slip, when: {holding: red block, after_ticks: 10}}
+    - {kind: drawer, to: closed, when: {fact: [in, green block, drawer]}}
+
+Conditions and effects depend on the world and its tick alone, so the same run has the same disturbances at the same ticks.
+"""
+
+from typing import Annotated, Any, Literal, NamedTuple, Self
+
+import numpy as np
+import pybullet
+from pydantic import BeforeValidator, Field, model_validator
+
+from agent.errors import ConfigError, UnknownThing, hint
+from agent.types import Frozen, Scene
+from sim import objects
+from sim.bench import Bench, Item
+from sim.layout import REGIONS
+from sim.panda import GRIP_FORCE, GRIP_FRICTION
+
+SLIP_FRICTION, SLIP_FORCE = 0.02, 1.0
+PUSH_SPEED, PUSH_FORCE, PUSH_TICKS = 0.25, 25.0, 40
+SPACING = 0.11
+"""Free space around the spot where something is put down, between centres, m."""
+
+
+def _fact(value: Any) -> Any:
+    """YAML reads a bare `on` as true."""
+    return ["on" if word is True else word for word in value] if isinstance(value, list | tuple) else value
+
+
+class When(Frozen):
+    """One of `tick`, `holding`, `fact`: the moment it first holds; then `after_ticks` more."""
+
+    tick: int | None = Field(None, ge=0)
+    holding: str | None = None
+    fact: Annotated[tuple[str, ...] | None, BeforeValidator(_fact)] = None
+    after_ticks: int = Field(0, ge=0)
+
+    @model_validator(mode="after")
+    def one_condition(self) -> Self:
+        if sum(value is not None for value in (self.tick, self.holding, self.fact)) != 1:
+            raise ValueError("a disturbance's `when` needs exactly one of: tick, holding, fact")
+        return self
+
+    def holds(self, scene: Scene) -> bool:
+        """True in this Scene?"""
+        if self.tick is not None:
+            return scene.tick >= self.tick
+        if self.holding is not None:
+            return scene.holding == self.holding
+        return self.fact is not None and scene.has(*self.fact)
+
+
+class _Disturbance(Frozen):
+    when: When
+
+
+class Move(_Disturbance):
+    """Someone puts a thing elsewhere: `to` x, y (and z), or `by` dx, dy (and dz), m. What is in or on it goes along."""
+
+    kind: Literal["move"] = "move"
+    thing: str
+    to: tuple[float, float] | tuple[float, float, float] | None = None
+    by: tuple[float, float] | tuple[float, float, float] | None = None
+
+    @model_validator(mode="after")
+    def one_place(self) -> Self:
+        if (self.to is None) == (self.by is None):
+            raise ValueError("a `move` needs exactly one of: to, by")
+        return self
+
+
+class Slip(_Disturbance):
+    """The grip slips: finger friction and force are cut for a while, and what is held falls."""
+
+    kind: Literal["slip"] = "slip"
+    ticks: int = Field(6, ge=1)
+
+
+class PushDrawer(_Disturbance):
+    """Someone pushes the drawer shut or pulls it open; a hand on the handle can resist."""
+
+    kind: Literal["drawer"] = "drawer"
+    to: Literal["open", "closed"]
+
+
+class ToggleLight(_Disturbance):
+    """Someone switches the light."""
+
+    kind: Literal["light"] = "light"
+
+
+class RemoveGrip(_Disturbance):
+    """Someone takes what is held out of the hand and lays it on a free spot of the table."""
+
+    kind: Literal["remove_grip"] = "remove_grip"
+
+
+Disturbance = Annotated[Move | Slip | PushDrawer | ToggleLight | RemoveGrip, Field(discriminator="kind")]
+
+
+class Course(NamedTuple):
+    """How far one disturbance has come; ticks, or None for not yet."""
+
+    seen: int | None = None
+    fired: int | None = None
+
+
+class Mischief:
+    """Carries out the disturbances of one run; `courses` and `told` are all of its state."""
+
+    def __init__(self, bench: Bench, disturbances: "tuple[Move | Slip | PushDrawer | ToggleLight | RemoveGrip, ...]") -> None:
+        self._bench, self.disturbances = bench, disturbances
+        self.courses = [Course()] * len(disturbances)
+        self.told: list[tuple[int, str]] = []
+        for disturbance in disturbances:
+            _check(disturbance, bench)
+
+    def watches(self) -> bool:
+        """True while a condition is still waited for."""
+        return any(course.seen is None for course in self.courses)
+
+    def start_tick(self, scene: Scene | None) -> bool:
+        """Before a control period: fire what is due and keep up what lasts. True if the world was changed.
+
+        `scene` is the truth of this tick; it may be None when `watches` is False.
+        """
+        tick, changed = self._bench.logic.tick, False
+        for index, disturbance in enumerate(self.disturbances):
+            course = self.courses[index]
+            if course.seen is None and scene is not None and disturbance.when.holds(scene):
+                course = Course(seen=tick)
+            if course.seen is not None and course.fired is None and tick >= course.seen + disturbance.when.after_ticks:
+                self.told.append((tick, self._fire(disturbance)))
+                course, changed = course._replace(fired=tick), True
+            elif course.fired is not None:
+                self._keep_up(disturbance, tick - course.fired)
+            self.courses[index] = course
+        return changed
+
+    def _fire(self, disturbance: Frozen) -> str:
+        """Do it; says what was done."""
+        match disturbance:
+            case Move():
+                return self._move(disturbance)
+            case Slip():
+                motors = self._bench.panda.motors
+                self._bench.panda.set_motors(motors._replace(force=SLIP_FORCE, friction=SLIP_FRICTION))
+                return f"the grip slipped{f' on the {self._bench.logic.holding}' if self._bench.logic.holding else ''}"
+            case PushDrawer():
+                out = disturbance.to == "open"
+                self._bench.set_drawer_motor(PUSH_SPEED if out else -PUSH_SPEED, PUSH_FORCE)
+                return "the drawer was pulled open" if out else "the drawer was pushed shut"
+            case ToggleLight():
+                self._bench.set_light(not self._bench.logic.lit)
+                return f"the light was switched {'on' if self._bench.logic.lit else 'off'}"
+            case _:
+                return self._take()
+
+    def _keep_up(self, disturbance: Frozen, ticks: int) -> None:
+        if isinstance(disturbance, Slip) and ticks == disturbance.ticks:
+            motors = self._bench.panda.motors
+            self._bench.panda.set_motors(motors._replace(force=GRIP_FORCE, friction=GRIP_FRICTION))
+        if isinstance(disturbance, PushDrawer) and ticks == PUSH_TICKS:
+            self._bench.set_drawer_motor(0.0, objects.DRAWER_FRICTION)
+
+    def _move(self, move: Move) -> str:
+        here, _ = self._bench.pose(move.thing)
+        wanted = np.array([*here])
+        if move.to is not None:
+            wanted[: len(move.to)] = move.to
+        elif move.by is not None:
+            wanted[: len(move.by)] += move.by
+        if len(move.to or move.by or ()) == 2:
+            wanted[2] = rest_height(self._bench.items[move.thing])
+        put_down(self._bench, move.thing, wanted)
+        return f"the {move.thing} was moved to x {wanted[0]:.2f}, y {wanted[1]:.2f}"
+
+    def _take(self) -> str:
+        name = self._bench.logic.holding or self._bench.between_pads()
+        if name is None:
+            return "someone reached for the hand, which held nothing"
+        spot = free_spot(self._bench, name)
+        put_down(self._bench, name, spot)
+        return f"the {name} was taken out of the hand and laid at x {spot[0]:.2f}, y {spot[1]:.2f}"
+
+
+def _check(disturbance: Frozen, bench: Bench) -> None:
+    loose = [item.name for item in bench.items.values() if item.loose]
+    names = [*bench.items, "gripper"]
+    when = getattr(disturbance, "when", None)
+    if isinstance(disturbance, Move) and disturbance.thing not in loose:
+        raise ConfigError(f"A disturbance moves '{disturbance.thing}', which is not loose in this scene. "
+                          f"Loose: {', '.join(loose) or 'nothing'}.{hint(disturbance.thing, loose)}")  # fmt: skip
+    needed = {PushDrawer: "drawer", ToggleLight: "light"}.get(type(disturbance))
+    if needed is not None and needed not in bench.items:
+        raise UnknownThing(needed, bench.items)
+    for word in [when.holding] if isinstance(when, When) and when.holding else (when.fact or ())[1:] if isinstance(when, When) else []:
+        if word not in names:
+            raise UnknownThing(word, names)
+
+
+def rest_height(item: Item) -> float:
+    """Height of the centre of a thing that stands on the table, m."""
+    return item.size[2] / 2
+
+
+def put_down(bench: Bench, name: str, place: np.ndarray) -> None:
+    """Put a loose thing at a place, float[3], at rest and upright; what is in or on it goes along."""
+    bullet, item = bench.bullet, bench.items[name]
+    here, turn = bench.pose(name)
+    reach = max(item.size[:2]) / 2
+    for other in bench.items.values():
+        if other.loose and other.name != name:
+            there, _ = bench.pose(other.name)
+            if np.hypot(*(there - here)[:2]) < reach and 0 < there[2] - here[2] < 0.15:
+                quaternion = bullet.getBasePositionAndOrientation(other.body)[1]
+                bullet.resetBasePositionAndOrientation(other.body, there + place - here, quaternion)
+                bullet.resetBaseVelocity(other.body, (0, 0, 0), (0, 0, 0))
+    heading = pybullet.getQuaternionFromEuler((0, 0, float(np.arctan2(turn[1, 0], turn[0, 0]))))
+    bullet.resetBasePositionAndOrientation(item.body, place, heading)
+    bullet.resetBaseVelocity(item.body, (0, 0, 0), (0, 0, 0))
+
+
+def free_spot(bench: Bench, name: str) -> np.ndarray:
+    """A spot on the table clear of all loose things and of the hand, float64[3]; drawn by the world's own generator."""
+    taken = [bench.pose(item.name)[0][:2] for item in bench.items.values() if item.loose and item.name != name]
+    taken.append(bench.panda.tcp()[0][:2])
+    (low_x, high_x), (low_y, high_y) = REGIONS[0]
+    spots = bench.world.rng.uniform((low_x, low_y), (high_x, high_y), size=(200, 2))
+    room = [min(float(np.hypot(*(spot - other))) for other in taken) for spot in spots]
+    first = next((index for index, space in enumerate(room) if space >= SPACING), int(np.argmax(room)))
+    return np.array([*spots[first], rest_height(bench.items[name])])
