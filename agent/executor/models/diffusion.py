@@ -14,6 +14,7 @@ import math
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -54,7 +55,7 @@ def solver_steps(steps: int) -> tuple[list[int], Tensor]:
     """
     if not 1 <= steps < TRAIN_STEPS:
         raise ValueError(f"A sampler takes 1 to {TRAIN_STEPS - 1} steps; {steps} were asked for.")
-    times = [round((TRAIN_STEPS - 1) * i / steps) for i in range(steps, 0, -1)]
+    times = np.linspace(0, TRAIN_STEPS - 1, steps + 1).round()[:0:-1].astype(int).tolist()
     left = signal()[times]
     return times, torch.cat([((1 - left) / left).sqrt(), torch.zeros(1)])
 

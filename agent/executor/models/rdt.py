@@ -4,89 +4,34 @@
     what it looks at    the words (T5) and two instants of three cameras (SigLIP), far too long to concatenate: 1024 + 4374 tokens
 
 What differs from a textbook diffusion transformer:
-- Alternating condition injection (ACI): block 0, 2, 4, … cross-attends to the words, block 1, 3, 5, … to the images (`RDT.forward`),
-  so that the many image tokens cannot drown the few words. There is no adaLN: step and frequency are tokens like any other.
+- Alternating condition injection (ACI): block 0, 2, 4, … cross-attends to the words, block 1, 3, 5, … to the images, so that the
+  many image tokens cannot drown the few words (`Transformer.remember`). No adaLN: step and frequency are tokens like any other.
 - Every robot speaks the same 128 numbers (agent.executor.embodiment). A mask says which of them this robot has; it is concatenated
   to the values, so that "absent" differs from "zero".
 - The norm divides by the standard deviation without subtracting the mean (`VarianceNorm`). It is not RMSNorm, whatever the paper says.
 - Queries and keys are normalised per head; the last layer is an MLP, since actions are not a linear read-out.
-- The network predicts the clean action. t counts down from 999 (noise) to 0 (clean): see diffusion.py.
-- Keys and values of words and images do not depend on t: they are computed once per chunk (`Memory`), which is exact.
+- The network predicts the clean action (`RDT.denoise`). t counts down from 999, noise, to 0, clean (diffusion.py).
+- Keys and values of words and images do not depend on t: they are computed once per chunk (`Memory`), which is exact:
+  benchmarks/rdt_condition_cache.py measures the gain.
 
 Letters: B batch, L words, N image tokens, T = H + 3 tokens, H horizon, A action width, D model width, d = D / heads.
 Modules carry the names of the published checkpoints, so that those load without renaming.
 """
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import cast
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from agent.errors import PolicyError, WeightsError
+from agent.errors import PolicyError
 from agent.executor.models.diffusion import add_noise, sample
+from agent.executor.models.rdt_config import RDT_1B, RDT_170M, RDT_TINY, RDTConfig
 from agent.executor.models.rdt_positions import frequencies, grid_positions, line_positions, token_positions
 from agent.executor.models.sampling import Guide
 
-
-@dataclass(frozen=True)
-class RDTConfig:
-    """Sizes. The defaults are RDT-1B."""
-
-    width: int = 2048
-    depth: int = 28
-    heads: int = 32
-    horizon: int = 64
-    action: int = 128
-    words_width: int = 4096  # T5 v1.1 XXL
-    image_width: int = 1152  # SigLIP So400m
-    words: int = -1024  # most words, L; negative: the words start without an order
-    grid: tuple[int, ...] = (2, 3, -729)  # image tokens: instants, cameras, patches (negative: start without an order)
-    words_adaptor: str = "mlp2x_gelu"
-    image_adaptor: str = "mlp2x_gelu"
-    state_adaptor: str = "mlp3x_gelu"
-    steps: int = 5  # solver steps per chunk
-
-    @property
-    def image_tokens(self) -> int:
-        return abs(torch.Size(self.grid).numel())
-
-    @classmethod
-    def from_published(cls, raw: Mapping[str, Any]) -> "RDTConfig":
-        """Reads the config.json of a checkpoint: flat as on the hub, or with its model part nested under `config`."""
-        raw = {**raw, **raw.get("config", {})}
-        try:
-            return cls._from_flat(raw)
-        except (KeyError, TypeError, ValueError) as error:
-            there = ", ".join(sorted(raw))
-            raise WeightsError(f"This config.json is not RDT's: {type(error).__name__} {error}. It has {there}.") from error
-
-    @classmethod
-    def _from_flat(cls, raw: Mapping[str, Any]) -> "RDTConfig":
-        (_, words), *_ = raw["lang_pos_embed_config"]
-        (_, grid), *_ = raw["img_pos_embed_config"]
-        return cls(
-            width=raw["rdt"]["hidden_size"],
-            depth=raw["rdt"]["depth"],
-            heads=raw["rdt"]["num_heads"],
-            horizon=raw["pred_horizon"],
-            action=raw["action_dim"],
-            words_width=raw["lang_token_dim"],
-            image_width=raw["img_token_dim"],
-            words=words,
-            grid=tuple(grid),
-            words_adaptor=raw["lang_adaptor"],
-            image_adaptor=raw["img_adaptor"],
-            state_adaptor=raw["state_adaptor"],
-            steps=raw["noise_scheduler"]["num_inference_timesteps"],
-        )
-
-
-RDT_1B = RDTConfig()
-RDT_170M = RDTConfig(width=1024, depth=14)
-RDT_TINY = RDTConfig(width=64, depth=4, heads=4, horizon=8, words_width=48, image_width=40, words=-16, grid=(2, 3, -9))
+__all__ = ["RDT", "RDT_1B", "RDT_170M", "RDT_TINY", "Memory", "RDTConfig", "Senses", "Transformer"]
 
 
 class VarianceNorm(nn.Module):

@@ -55,6 +55,11 @@ def test_any_number_of_steps_counts_down_from_noise_and_lands_on_the_networks_an
     assert torch.equal(sample(lambda x, t: answer, torch.randn(1, 2, 3), steps), answer)
 
 
+def test_times_are_rounded_as_the_published_sampler_does():
+    assert solver_steps(5)[0] == [999, 799, 599, 400, 200]
+    assert solver_steps(26)[0][13 - 1] == 538 and solver_steps(26)[0][13] == 499  # 499.49999… and not 499.5
+
+
 @pytest.mark.parametrize("steps", [0, -1, 1000])
 def test_impossible_numbers_of_steps_are_refused(steps: int):
     with pytest.raises(ValueError, match=f"{steps} were asked for"):

@@ -1,4 +1,3 @@
-import json
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -7,7 +6,7 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from agent.errors import PolicyError, WeightsError
+from agent.errors import PolicyError
 from agent.executor.models.rdt import RDT, RDT_1B, RDT_170M, RDT_TINY, RDTConfig, Senses
 from agent.executor.models.sampling import guide_from
 from benchmarks.parity_rdt import rdt_sets
@@ -134,17 +133,6 @@ def published_shapes(config: RDTConfig) -> dict[str, tuple[int, ...]]:
     for name, shape in linear.items():
         shapes |= {f"{name}.weight": shape, f"{name}.bias": shape[:1]}
     return shapes
-
-
-def test_flat_and_nested_config_files_say_the_same():
-    flat = RDTConfig.from_published(json.loads((FIXTURES / "hub" / "config.json").read_text()))
-    nested = RDTConfig.from_published(json.loads((FIXTURES / "rdt_a1.config.json").read_text()))
-    assert flat == nested == RDT_TINY
-
-
-def test_a_config_file_of_something_else_is_refused():
-    with pytest.raises(WeightsError, match=r"not RDT's: KeyError 'lang_pos_embed_config'. It has model_type"):
-        RDTConfig.from_published({"model_type": "t5"})
 
 
 def test_too_many_words_or_the_wrong_number_of_image_tokens_are_refused():
