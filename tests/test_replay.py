@@ -125,3 +125,36 @@ def test_comparison_is_of_bits(now: list[float], equal: bool) -> None:
 
 def test_the_body_used_here_is_a_robot() -> None:
     assert isinstance(Body(), Robot)
+
+
+def test_the_simulator_repeats_itself_through_a_kill_and_a_resume(tmp_path: Path) -> None:
+    from sim.robot import SimRobot
+
+    def arm() -> SimRobot:
+        return SimRobot("tabletop", seed=11)
+
+    def drive(recorder: Recorder, way: float) -> None:
+        state = recorder.observe(cameras=()).state
+        for share in np.linspace(0, 1, 15, dtype=np.float32):
+            recorder.apply(np.array([*(state[7:13] + share * np.array([0, way, -0.1, 0, 0, way], np.float32)), 0.5], np.float32))
+
+    run, first = Run.create(tmp_path, "wave"), arm()
+    recorder = Recorder(first, run, video=False)
+    drive(recorder, 0.2)
+    recorder.stop()
+    recorder.save_world()
+    drive(recorder, -0.1)
+    run._log.close()
+    recorder._log.close()
+    first.close()
+
+    again, second = Run.open(run.folder), arm()
+    assert again.resume(second)
+    recorder = Recorder(second, again)
+    drive(recorder, -0.2)
+    recorder.stop()
+    again.finish("done", "waved")
+    second.close()
+    verdict = replay(run.folder, arm)
+    assert verdict.equal and (verdict.segments, verdict.fingerprints) == (2, 2), verdict.sentence
+    assert not replay(run.folder, lambda: SimRobot("tabletop", seed=12)).equal

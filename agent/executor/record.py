@@ -16,7 +16,7 @@ import numpy as np
 from agent.errors import RecordError
 from agent.executor.files import Log
 from agent.executor.film import ALERT_S, Caption, Film
-from agent.executor.run import Event, Run, plain, reach
+from agent.executor.run import Event, Run, reach
 from agent.types import Array, Observation, Robot, RobotSpec
 
 FORMAT = "saydo steps 1"
@@ -26,13 +26,14 @@ LAST_PICTURE_S = 0.5
 FAULTS = {"disturbed": "what", "starved": "why", "waiting": "why"}
 """Kinds of events that the film points out, and the field that says what happened."""
 TELLTALES = {"fired": ("disturbed", "what"), "rejected": ("refused", "why")}
-"""Lists that a simulated robot keeps of what was done to its world, and of the rows it would not follow → the event each item becomes."""
+"""What a simulated robot notes, as (tick, text): what was done to its world, and the rows it would not follow → the event each becomes."""
 
 
 class Recorder:
     """Records every `apply` and `stop` of `robot` into `run`.
 
-    steps.bin grows by one record a tick, so a kill costs nothing that was measured. The film and the stills are encoded in a thread.
+    steps.bin grows by one record a tick, so a kill costs nothing that was measured. The film and the stills are encoded in a thread; what
+    a film costs the loop is the rendering, ten pictures a second of robot time. Without it last.jpg changes at each subtask only.
     The run's events steer the captions and the pictures before and after each subtask; write those events in the robot's own thread.
     Once a record cannot be written, every `apply` raises RecordError before anything moves; `stop` always stops.
     """
@@ -133,8 +134,8 @@ class Recorder:
         self.cost["log_ms"] += (logged - measured) * 1e3
 
     def _cameras(self, tick: int) -> tuple[str, ...]:
-        due = self._film.path is not None and tick >= self._next_frame
-        return (self._camera,) if self._camera and (due or tick >= self._next_last) else ()
+        """The film's camera when a picture is due at `tick`; without a film nothing is rendered while the robot moves."""
+        return (self._camera,) if self._camera and self._film.path is not None and tick >= self._next_frame else ()
 
     def _look(self, seen: Observation) -> None:
         """Hand the picture, if this observation has one, to the film, and now and then to last.jpg."""
@@ -153,9 +154,8 @@ class Recorder:
         """Write an event for whatever the robot has noted of its own since the last tick."""
         for name, (kind, label) in TELLTALES.items():
             notes = list(reach(self.robot, name) or ())
-            for note in notes[self._told[name] :]:
-                text = note[1] if isinstance(note, tuple) else note
-                self.run.write(kind, tick=self._tick, **{label: plain(text)})
+            for tick, text in notes[self._told[name] :]:
+                self.run.write(kind, tick=tick, **{label: text})
             self._told[name] = len(notes)
 
     def _hear(self, event: Event) -> None:

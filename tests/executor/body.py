@@ -27,7 +27,7 @@ class Body:
         self.tick, self.gust_at = 0, gust_at
         self.state = np.zeros(4, np.float32)
         self.noise = np.random.default_rng(seed)
-        self.fired: list[str] = []
+        self.fired: list[tuple[int, str]] = []
 
     def observe(self, cameras: Collection[str] | None = None) -> Observation:
         names = self.spec.cameras if cameras is None else cameras
@@ -57,7 +57,7 @@ class Body:
         self.state[:2] += self.state[2:]
         if self.tick == self.gust_at:
             self.state[:2] += 0.25
-            self.fired.append("a gust moved the puck by 25 cm")
+            self.fired.append((self.tick, "a gust moved the puck by 25 cm"))
 
     def save(self, path: Path) -> None:
         path.write_bytes(pickle.dumps((self.tick, self.state, self.noise, self.fired)))
