@@ -8,10 +8,12 @@ rule, times what memory knows of its success, times what failed a moment ago.
 import time
 from collections.abc import Sequence
 from math import log
+from typing import TYPE_CHECKING
 
 from agent.config import PlannerConfig
 from agent.errors import SaydoError
 from agent.planner.decision import Decision, Kind, Option, Request, Said, Step
+from agent.planner.judge import Witness
 from agent.planner.language.clauses import Doubt, things_of
 from agent.planner.language.lexicon import listed
 from agent.planner.language.reading import Reader, Understanding
@@ -22,8 +24,13 @@ from agent.planner.scorers.scorer import Candidate, Choice, Say, Scorer, softmax
 from agent.skills.library import Library
 from agent.types import Scene, clip_text
 
+if TYPE_CHECKING:
+    from agent.planner.server import LadderScorer
+
 AGAIN = {0: 1.0, 1: 0.6, 2: 0.15}
 """*can* of a call that has just failed so often, times what it was."""
+NOT_SEEN = 0.05
+"""*can* of `done` where the goal, as the embedded reader understands it, is not seen to hold. Not 0: a model may read better."""
 WORDS: dict[Kind, str] = {"done": "done", "ask": "ask the person", "none": "none of these"}
 
 
@@ -34,6 +41,11 @@ class Planner:
         self.library, self.config, self.memory = library, config, memory
         self.reader = Reader(library)
         self.scorer: Scorer = EmbeddedScorer()
+        self.server: LadderScorer | None = None
+        if config.model is not None:
+            from agent.planner import server  # imports openai, which takes a second
+
+            self.scorer = self.server = server.LadderScorer(config)
 
     def decide(self, request: Request) -> Decision:
         """The next step, with its alternatives. Raises ModelServerError if a configured model server does not answer."""
@@ -49,6 +61,13 @@ class Planner:
 
     def close(self) -> None:
         """Let go of the connection to the model server, if there is one."""
+        if self.server is not None:
+            self.server.close()
+
+    def witness(self, picture: bytes) -> Witness | None:
+        """For the judge: asks the model server about a picture taken after a step. None without a server."""
+        server = self.server
+        return None if server is None else lambda statement: server.look(statement, picture)
 
     def candidates(self, scene: Scene, avoid: frozenset[str]) -> tuple[Candidate, ...]:
         """What could be tried now, and the three answers that are always there."""
@@ -84,6 +103,9 @@ class Planner:
         doubt = choice.understood.doubt or choice.plan.stuck
         question: str | None = None
         answers: tuple[str, ...] = ()
+        if say.source != "embedded" and self.torn(choice, chosen, runner_up):
+            doubt = which_one(options[:2])
+            runner_up, chosen = chosen, next(option for option in options if option.kind == "ask")
         if chosen.kind in ("ask", "none"):
             question = doubt.question if doubt else "I am not sure what to do next. What shall I do?"
             answers = doubt.choices if doubt else tuple(option.words for option in options if option.kind == "skill")[:4]
@@ -91,6 +113,18 @@ class Planner:
             options=options, chosen=chosen, runner_up=runner_up, why=why(choice, chosen, runner_up, doubt), score_source=say.source,
             coverage=say.coverage, question=question, choices=answers, plan=choice.plan.lines(), ms=ms,
         )  # fmt: skip
+
+    def torn(self, choice: Choice, best: Option, second: Option | None) -> bool:
+        """Are the best two the same skill with different things, too close to tell, and not just two steps of one plan?"""
+        if second is None or best.subtask is None or second.subtask is None or best.subtask.skill != second.subtask.skill:
+            return False
+        useful = {call.subtask.key for call, _ in choice.plan.steps}
+        return best.score - second.score < self.config.ask_margin and not {best.subtask.key, second.subtask.key} & useful
+
+
+def which_one(options: Sequence[Option]) -> Doubt:
+    words = [option.words for option in options]
+    return Doubt("ask", f"Do you mean '{words[0]}' or '{words[1]}'?", tuple(words))
 
 
 def possible(call: object, scene: Scene) -> bool:
@@ -105,7 +139,7 @@ def goal_reached(understood: Understanding, plan: Plan, history: Sequence[Step])
     """*can* of `done`: is what was asked for seen to hold? Where the words were not understood, only a last success speaks for it."""
     if understood.doubt or plan.stuck:
         return 0.5 if history and history[-1].outcome.status == "done" else 0.1
-    return 1.0 if plan.complete else LEAST
+    return 1.0 if plan.complete else NOT_SEEN
 
 
 def why(choice: Choice, chosen: Option, runner_up: Option | None, doubt: Doubt | None) -> str:
