@@ -39,13 +39,15 @@ class Bucket(NamedTuple):
     text: int
     masked_views: bool
     masked_text: bool
+    pixels: torch.dtype
     guided: tuple[int, float] | None  # (frozen rows, strength)
 
     @staticmethod
     def of(inputs: Inputs, guide: Guide | None) -> Bucket:
         batch, views = inputs.images.shape[:2]
         guided = None if guide is None else (guide.frozen, guide.strength)
-        return Bucket(batch, views, inputs.tokens.shape[1], inputs.image_valid is not None, inputs.token_valid is not None, guided)
+        masked_views, masked_text = inputs.image_valid is not None, inputs.token_valid is not None
+        return Bucket(batch, views, inputs.tokens.shape[1], masked_views, masked_text, inputs.images.dtype, guided)
 
 
 class Recorded:
@@ -173,7 +175,10 @@ class FastPi0:
         return program.run().clone()
 
     def warm_up(self, views: Iterable[int] = (3,), texts: Sequence[int] = (), batches: Iterable[int] = (1,)) -> float:
-        """Record a program for every combination, text padded and not; returns the seconds it took. Text lengths default to all buckets."""
+        """Record a program for every combination, text padded and not; returns the seconds it took. Text lengths default to all buckets.
+
+        Images are expected as bytes, as `preprocess.py` makes them.
+        """
         began, config = time.perf_counter(), self.model.config
         bucket = self.text_bucket
         lengths = texts or sorted({min(n, config.max_text) for n in range(bucket, config.max_text + bucket, bucket)})
@@ -184,7 +189,7 @@ class FastPi0:
                     real = torch.ones(B, L, dtype=torch.bool)
                     real[:, -1] = L == 1
                     for mask in (None, real):
-                        images, tokens = torch.zeros(B, V, 3, side, side), torch.zeros(B, L, dtype=torch.int64)
+                        images, tokens = torch.zeros(B, V, 3, side, side, dtype=torch.uint8), torch.zeros(B, L, dtype=torch.int64)
                         self.program(Inputs(images, None, tokens, mask, torch.zeros(B, config.action_dim)))
         if self.stages.device.type == "cuda":
             torch.cuda.synchronize()

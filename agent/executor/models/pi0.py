@@ -75,7 +75,7 @@ def tiny(adaptive: bool = False, horizon: int = 50, vocab: int = 300) -> Pi0Conf
 class Inputs(NamedTuple):
     """What the network is given; `preprocess.py` makes it from an observation.
 
-    images       float32[B, V, 3, I, I] in -1..1, cameras in the order of the config
+    images       uint8[B, V, 3, I, I], or float32 in -1..1 (bytes / 255 * 2 - 1), cameras in the order of the config
     image_valid  bool[B, V], False for a camera the robot lacks (its image is black); None: all valid
     tokens       int64[B, L]
     token_valid  bool[B, L], False on the padding at the end; None: all valid

@@ -1,6 +1,6 @@
 """From a robot's observation to π0's inputs, and from its chunk back to the robot's numbers.
 
-    in   images → 224 x 224, -1..1 · state → delta? → normalise → (π0.5: into the prompt) → tokens → zero-pad to 32 slots
+    in   images → 224 x 224 · state → delta? → normalise → (π0.5: into the prompt) → tokens → zero-pad to 32 slots
     out  crop → unnormalise → add the state back where actions are deltas
 
 Letters: S state width, A action width, H horizon, L text tokens. Robot state and actions are those of the embodiment, in its order; what
@@ -220,7 +220,10 @@ class Pi0Transforms:
     write_state: bool = True
 
     def inputs(self, images: Mapping[str, Array], state: Array, words: str) -> Inputs:
-        """images by the config's camera names (missing ones are black and masked), state float[S] of the embodiment -> a batch of one."""
+        """images by the config's camera names (missing ones are black and masked), state float[S] of the embodiment -> a batch of one.
+
+        A state wider than the statistics is cropped to them: what follows is padding.
+        """
         unknown = [name for name in images if name not in self.config.cameras]
         if unknown:
             known = ", ".join(self.config.cameras)
@@ -230,8 +233,8 @@ class Pi0Transforms:
         side = self.config.vision.image
         black = np.zeros((side, side, 3), np.uint8)
         views = [resize_with_pad(as_uint8(images[c]), side, side) if c in images else black for c in self.config.cameras]
-        pixels = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).float() / 255 * 2 - 1  # [V, 3, I, I]
-        scaled = normalise(np.asarray(state), self.stats["state"], self.scaling)
+        pixels = torch.from_numpy(np.stack(views)).permute(0, 3, 1, 2).contiguous()  # [V, 3, I, I]; scaled to -1..1 on the device
+        scaled = normalise(np.asarray(state)[: len(self.stats["state"].mean)], self.stats["state"], self.scaling)
         written = scaled if self.config.adaptive and self.write_state else None
         tokens, real = prompt_tokens(words, self.tokenizer, self.config.max_text, written)
         return Inputs(

@@ -46,6 +46,7 @@ def test_warm_up_meets_every_shape_before_a_robot_does() -> None:
     known = set(fast.programs)
     for seed in range(8):
         inputs = random_inputs(config, batch=1, seed=seed)
+        inputs = inputs._replace(images=(127 * (inputs.images + 1)).to(torch.uint8))
         if inputs.image_valid is not None and inputs.image_valid.any():
             assert Bucket.of(compact(inputs, 4), None) in known
 
@@ -57,6 +58,9 @@ def test_bytes_are_scaled_on_the_device() -> None:
     inputs = random_inputs(config)
     as_float = inputs._replace(images=pixels.float() / 255 * 2 - 1)
     assert torch.equal(model.sample(inputs._replace(images=pixels), noise), model.sample(as_float, noise))
+    fast = FastPi0(model, steps=10)
+    for given in (inputs._replace(images=pixels), as_float):  # two buckets, not one buffer for both
+        torch.testing.assert_close(fast.sample(given, noise), model.sample(as_float, noise), atol=5e-6, rtol=1e-5)
 
 
 @pytest.mark.slow

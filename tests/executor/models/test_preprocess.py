@@ -127,8 +127,10 @@ def transforms(adaptive: bool = False) -> Pi0Transforms:
 def test_a_missing_camera_is_black_and_masked() -> None:
     inputs = transforms().inputs({"base_0_rgb": np.full((80, 60, 3), 255, np.uint8)}, np.zeros(8), "pick up the cup")
     assert inputs.image_valid.tolist() == [[True, False, False]]
-    assert (inputs.images[0, 1:] == -1).all() and inputs.images[0, 0].max() == 1
-    assert inputs.images.shape == (1, 3, 3, 56, 56) and inputs.images.dtype == inputs.state.dtype == torch.float32
+    assert (inputs.images[0, 1:] == 0).all() and inputs.images[0, 0].max() == 255
+    assert inputs.images.shape == (1, 3, 3, 56, 56) and inputs.images.dtype == torch.uint8 and inputs.state.dtype == torch.float32
+    padded = transforms().inputs({}, np.zeros(32), "pick up the cup")
+    assert torch.equal(padded.state, inputs.state)
 
 
 def test_the_prompt_carries_the_state_in_pi05_only() -> None:
