@@ -123,7 +123,7 @@ class Film:
 
     def _encode(self, tick: int, image: Array, caption: Caption, clock: int) -> None:
         assert self.path is not None
-        picture = captioned(image, caption, f"{clock / self.rate_hz:.1f} s", f"tick {clock}")
+        picture = captioned(image, caption, f"{clock / self.rate_hz:.1f} s · tick {clock}")
         if self._encoder is None:
             self._encoder = Encoder(self.path, picture.shape[1], picture.shape[0], self.rate_hz)
         self._encoder.add(tick, picture)
@@ -206,18 +206,18 @@ def repack(path: Path) -> None:
         fresh.unlink(missing_ok=True)
 
 
-def captioned(image: Array, caption: Caption, *clock: str) -> Array:
+def captioned(image: Array, caption: Caption, clock: str) -> Array:
     """uint8[h, w, 3] → the picture above a strip of text, both sides even as yuv420p wants them."""
     height, width = image.shape[0] + image.shape[0] % 2, image.shape[1] + image.shape[1] % 2
     page = Image.new("RGB", (width, height + STRIP_PX), PAPER)
     page.paste(Image.fromarray(image))
     draw = ImageDraw.Draw(page)
-    right = max(draw.textlength(text, font=font(13)) for text in clock) if clock else 0.0
-    for row, text in enumerate(clock):
-        draw.text((width - 12, height + 11 + 22 * row), text, font=font(13), fill=FAINT, anchor="ra")
-    room = width - 12 - 12 - right - 16
-    draw.text((12, height + 8), fitted(f"“{caption.words}”" if caption.words else "", 16, room), font=font(16, caption.words), fill=INK)
+    draw.text((width - 12, height + 33), clock, font=font(13), fill=FAINT, anchor="ra")
+    words = " ".join(f"“{caption.words}”".split())[:400] if caption.words else ""
+    size = next((size for size in (16, 15, 14) if font(size, words).getlength(words) <= width - 24), 13)
+    draw.text((12, height + 8), fitted(words, size, width - 24), font=font(size, words), fill=INK)
     line, tone = (caption.note, TONES.get(caption.tone, FAINT)) if caption.note else (caption.step, FAINT)
+    room = width - 24 - 16 - font(13).getlength(clock)
     draw.text((12, height + 31), fitted(line, 14, room), font=font(14, line), fill=tone)
     return np.asarray(page)
 

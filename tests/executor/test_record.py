@@ -305,7 +305,7 @@ def test_a_stuck_encoder_is_an_error_and_not_a_stuck_robot(tmp_path: Path, monke
 @pytest.mark.parametrize("words", ["put the red block in the blue bowl", "x" * 10_000, "кубик 積み木 😀", "", "two\nlines <b>"])
 def test_captions_stand_below_the_picture_and_inside_the_page(words: str) -> None:
     picture = np.full((90, 161, 3), 200, np.uint8)
-    page = captioned(picture, Caption(words, note="done: it is", tone="done"), "1.0 s", "tick 20")
+    page = captioned(picture, Caption(words, note="done: it is", tone="done"), "1.0 s · tick 20")
     assert page.shape == (146, 162, 3) and np.array_equal(page[:90, :161], picture)
     assert "\n" not in fitted(words, 16, 100.0) and len(fitted(words, 16, 100.0)) < 40
     assert (page[90:] > 100).any(), "there is something to read"
