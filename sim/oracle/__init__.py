@@ -7,9 +7,9 @@ process that is killed or a thing that is moved costs nothing but time.
 
 import numpy as np
 
-from agent.errors import PolicyError, hint
+from agent.errors import hint
 from agent.types import Array, Chunk, Observation, PolicySpec, Scene, Subtask, clip_text
-from sim.oracle.imagined import DT, FULL, Imagined
+from sim.oracle.imagined import DT, FULL, Imagined, Refused
 from sim.oracle.motion import LEAD, Move
 from sim.oracle.moves import HOME, KINDS, MOVES, NEEDS
 
@@ -22,7 +22,7 @@ WORKSPACE = np.array([[0.15, 0.85], [-0.60, 0.60], [0.005, 0.80]])
 class Oracle:
     """Observation with scene and state float32[14] (see STATE; m, rad) + Subtask → Chunk of float32[32, 7] (see ACTION) at 20 Hz.
 
-    Raises PolicyError for a skill or a sentence that it does not know, UnknownThing for a name that is not in the scene.
+    Raises Refused, a PolicyError, for a skill or a sentence that it does not know, UnknownThing for a name that is not in the scene.
     """
 
     spec = PolicySpec(name="oracle", rate_hz=20.0, horizon=HORIZON, state=STATE, action=ACTION, sees_scene=True)
@@ -40,20 +40,20 @@ class Oracle:
 def _checked(observation: Observation, subtask: Subtask) -> Scene:
     """The scene, once the sentence is known to make sense in it."""
     if observation.scene is None:
-        raise PolicyError("The oracle reads the true scene, and this observation has none. On a real robot serve a learned policy.")
+        raise Refused("The oracle reads the true scene, and this observation has none. On a real robot serve a learned policy.")
     if observation.state.shape != (len(STATE),):
-        raise PolicyError(f"The oracle needs a state of {len(STATE)} numbers ({', '.join(STATE)}), not {observation.state.shape[0]}.")
+        raise Refused(f"The oracle needs a state of {len(STATE)} numbers ({', '.join(STATE)}), not {observation.state.shape[0]}.")
     if not np.isfinite(observation.state).all():
-        raise PolicyError("The oracle was given a state that is not finite; check the robot's sensors.")
+        raise Refused("The oracle was given a state that is not finite; check the robot's sensors.")
     if subtask.skill not in MOVES:
         asked = f"the skill '{subtask.skill}'" if subtask.skill else f"a sentence alone (\"{clip_text(subtask.words)}\")"
-        raise PolicyError(
+        raise Refused(
             f"The oracle was asked for {asked}. It knows the skills {', '.join(MOVES)}, with their arguments.{hint(subtask.skill, MOVES)} "
             "Give a skill of your own an `act`, or serve a policy that reads words."
         )
     for need in NEEDS[subtask.skill]:
         if need not in subtask.args:
-            raise PolicyError(f"'{subtask.skill}' needs the arguments {', '.join(NEEDS[subtask.skill])}; '{need}' is missing.")
+            raise Refused(f"'{subtask.skill}' needs the arguments {', '.join(NEEDS[subtask.skill])}; '{need}' is missing.")
         if need != "relation":
             observation.scene.find(subtask.args[need])
     _check_kind(observation.scene, subtask)
@@ -63,7 +63,7 @@ def _checked(observation: Observation, subtask: Subtask) -> Scene:
 def _check_kind(scene: Scene, subtask: Subtask) -> None:
     kinds = KINDS.get(subtask.skill)
     if kinds and (thing := scene.find(subtask.args["thing"])).kind not in kinds:
-        raise PolicyError(
+        raise Refused(
             f"The oracle cannot {subtask.skill} the {thing.name}, which is a {thing.kind}. Of this kind are: "
             f"{', '.join(scene.names(*kinds)) or 'none'}."
         )

@@ -29,7 +29,7 @@ FINGER = (0.019, 0.0143)
 """A finger's section at its tip, across and along the opening direction, m."""
 HAND = (0.064, 0.210)
 """The hand's section, the same way."""
-DRAWER_WALL_TOP, LIGHT_TOP = 0.068, 0.068
+DRAWER_WALL_TOP, CAP_TOP = 0.067, 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +125,16 @@ def furniture(drawer: Thing) -> list[Box]:
 
 
 def panel(button: Thing) -> Box:
-    """What the button and its light are built into."""
+    """What the button is built into."""
     x, y, _ = button.position
-    return Box(x - BUTTON_X * cos(button.yaw), y - BUTTON_X * sin(button.yaw), PANEL[0] / 2, PANEL[1] / 2, button.yaw, LIGHT_TOP)
+    return Box(x - BUTTON_X * cos(button.yaw), y - BUTTON_X * sin(button.yaw), PANEL[0] / 2, PANEL[1] / 2, button.yaw, CAP_TOP)
 
 
 def obstacles(scene: Scene, without: tuple[str, ...] = ()) -> list[Box]:
     """Everything that stands there as boxes, but the table and the things named in `without`."""
     boxes: list[Box] = []
     for thing in scene.things:
-        if thing.name in without or thing.kind in ("table", "light"):
+        if thing.name in without or thing.kind == "table":
             continue
         if thing.kind == "drawer":
             boxes += furniture(thing)
@@ -152,7 +152,7 @@ def room(x: float, y: float, z: float, yaw: float, opening: float, around: list[
     for box in around:
         if box.top > z - TIP and hypot(box.x - x, box.y - y) < box.reach + 0.10:
             best = min(best, *(box.gap(finger) for finger in low))
-        if box.top > z + PALM - 0.005:
+        if box.top > z + PALM - 0.003:
             best = min(best, box.gap(high))
     if ring is not None:
         best = min(best, *(ring.gap(finger, z - TIP) for finger in low))

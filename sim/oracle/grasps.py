@@ -13,6 +13,12 @@ FARTHEST = 1.75
 """Largest yaw of the hand, rad: a little more than a quarter turn."""
 ENOUGH = 0.008
 """More room than this, m, is no better."""
+TIGHT = 0.003
+"""With less room than this, m, another way is looked for."""
+RELEASE = (0.03, 0.02, 0.012)
+"""How much wider than the thing the fingers may open to let go, m."""
+SPARE = (0.04, 0.022, 0.012)
+"""How much wider than the thing the fingers may come down, m."""
 
 
 class Grasp(NamedTuple):
@@ -29,8 +35,8 @@ def quarters(angle: float) -> list[float]:
 
 
 def skewed() -> list[float]:
-    """Hand yaws in steps of 15°, for places where no square grasp fits."""
-    return [k * pi / 12 for k in range(-6, 7)]
+    """Hand yaws in steps of 5°, for places where no square grasp fits."""
+    return [k * pi / 36 for k in range(-18, 19)]
 
 
 def bowl_around(scene: Scene, x: float, y: float, without: str = "") -> Thing | None:
@@ -56,28 +62,37 @@ def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
     x, y, z = thing.position
     around, ring = surroundings(scene, thing.name, x, y)
     height = max(z + (0.007 if ring else 0.0), bottom(thing) + TIP + 0.006)
-    best, best_score = Grasp(yaw, FULL, height), float("-inf")
-    square = quarters(thing.yaw)
-    for option in [*square, *skewed()]:
-        wide = span(thing, option)
-        for opening in (FULL, wide + 0.022):
-            if opening > FULL or opening < wide + 0.012:
-                continue
-            space = min(room(x, y, height, option, opening, around, ring), ENOUGH)
-            skew = 0.0 if option in square else 0.2 + abs(wrap(option - thing.yaw, QUARTER))
-            score = 100 * space - 0.15 * abs(wrap(option - yaw)) - skew + opening
-            if score > best_score:
-                best, best_score = Grasp(option, opening, height), score
-    return best
+
+    def score(grasp: Grasp) -> float:
+        space = min(room(x, y, height, grasp.yaw, grasp.opening, around, ring), ENOUGH)
+        skew = abs(wrap(grasp.yaw - thing.yaw, QUARTER))
+        return 100 * space - 0.15 * abs(wrap(grasp.yaw - yaw)) - skew + 10 * min(grasp.opening - span(thing, grasp.yaw), 0.03)
+
+    def best(yaws: list[float]) -> Grasp:
+        options = [Grasp(a, min(span(thing, a) + spare, FULL), height) for a in yaws for spare in SPARE]
+        return max(options, key=score)
+
+    square = best(quarters(thing.yaw))
+    fits = room(x, y, height, square.yaw, square.opening, around, ring) > TIGHT
+    return square if fits else max(square, best(skewed()), key=score)
 
 
 def choose_yaw(scene: Scene, thing: Thing, place: tuple[float, float, float], options: list[float], yaw: float) -> float:
-    """The hand's yaw for setting a held thing down with the tool centre point at `place`: room first, then the smaller turn."""
+    """The hand's yaw for setting a held thing down with the tool centre point at `place`, m: room first, then the smaller turn."""
     x, y, z = place
     around, ring = surroundings(scene, thing.name, x, y)
+    opening = span(thing, yaw) + RELEASE[-1]
 
     def score(option: float) -> float:
-        space = min(room(x, y, z, option, min(span(thing, yaw) + 0.03, FULL), around, ring), ENOUGH)
-        return 100 * space - 0.15 * abs(wrap(option - yaw))
+        return 100 * min(room(x, y, z, option, opening, around, ring), ENOUGH) - 0.15 * abs(wrap(option - yaw))
 
     return max(options, key=score)
+
+
+def choose_release(scene: Scene, thing: Thing, place: tuple[float, float, float], yaw: float) -> float:
+    """How far to open for letting go there, m: wide, but not into what stands around."""
+    x, y, z = place
+    around, ring = surroundings(scene, thing.name, x, y)
+    wide = span(thing, yaw)
+    fits = (wide + spare for spare in RELEASE if room(x, y, z, yaw, wide + spare, around, ring) > TIGHT)
+    return min(next(fits, wide + RELEASE[-1]), FULL)

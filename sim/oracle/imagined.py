@@ -9,6 +9,7 @@ from math import cos, hypot, pi, sin
 import numpy as np
 from numpy.typing import NDArray
 
+from agent.errors import PolicyError
 from agent.types import Observation, Scene, Thing
 from sim.objects import BUTTON_TRAVEL, DRAWER_TRAVEL
 
@@ -24,6 +25,12 @@ JUST_NOW = 25
 """A button that was pressed within so many ticks is not pressed again."""
 SLACK = 0.004
 """A thing slips out when the opening is this much wider than it, m."""
+
+
+class Refused(PolicyError):
+    """The oracle is there and has understood, but cannot: asking again will not help."""
+
+    refused = True
 
 
 def wrap(angle: float, period: float = 2 * pi) -> float:

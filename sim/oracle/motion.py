@@ -25,6 +25,8 @@ TURN = 1.6
 LEAD = 1.41
 """How many periods a row is ahead of the hand: the arm goes 1/LEAD of the way to a row in one period."""
 SLOPE = 3.0
+OFF = 0.012
+"""How much wider than what stands between them the fingers must be before they leave it, m."""
 EASE = 0.04
 """Sideways motion begins this far below the height that it needs, m."""
 
@@ -79,7 +81,7 @@ def caught(hand: Imagined) -> Move | None:
     if thing is None or hand.held is not None:
         return None
     room = hand.width - span(thing, hand.yaw)
-    return stay(min(hand.width + 0.03 - min(room, 0.0), FULL)) if room < 0.012 and hand.width < FULL - 0.002 else None
+    return stay(min(hand.width - room + OFF, FULL)) if room < OFF - 0.003 and hand.width < FULL - 0.002 else None
 
 
 def over(hand: Imagined, goal: Vector, yaw: float, opening: float) -> Move:

@@ -7,7 +7,7 @@ from typing import TypeVar
 import numpy as np
 
 from agent.types import Scene, Thing
-from sim.oracle.grasps import QUARTER, choose_grasp, choose_yaw, quarters, skewed
+from sim.oracle.grasps import QUARTER, choose_grasp, choose_release, choose_yaw, quarters, skewed
 from sim.oracle.imagined import FIN, FULL, Imagined, Vector, press_depth, span, wrap
 from sim.oracle.motion import Move, Near, at, over, rise, stay, straight
 from sim.oracle.spots import AIR, Spot, find_spot
@@ -15,8 +15,6 @@ from sim.oracle.spots import AIR, Spot, find_spot
 HOME = (0.36, 0.0, 0.40)
 LIFT = 0.20
 """Height of the tool centre point after picking and placing, m."""
-RELEASE = 0.03
-"""How much wider than the thing the fingers open to let go, m."""
 THERE, CLOSING = Near(0.003, 0.004, 0.06), Near(0.012, 0.012, 0.35)
 OPENED, SHUT = 0.125, 0.002
 """How far a gripped drawer is pulled or pushed, m; without a grip, OPENED_ENOUGH and SHUT_ENOUGH will do."""
@@ -78,7 +76,8 @@ def put(hand: Imagined, relation: str, target: Thing) -> Move:
     goal = hand_at(hand, thing, spot, yaw)
     opening = hand.width > span(thing, hand.yaw) + 0.002
     if at(hand, goal, yaw, CLOSING if opening else THERE):
-        return straight(hand, goal, min(span(thing, hand.yaw) + RELEASE, FULL), 0.05)._replace(velocity=np.zeros(3))
+        x, y, z = map(float, goal)
+        return stay(noted(hand, ("release", thing.name), lambda: choose_release(now(hand), thing, (x, y, z), hand.yaw)))
     return over(hand, goal, yaw, 0.0)
 
 
@@ -93,7 +92,7 @@ def yaw_for(hand: Imagined, thing: Thing, spot: Spot) -> float:
     """The hand's yaw at the spot: the thing square to where it goes, if that leaves the hand room."""
     skew = wrap(thing.yaw - hand.yaw, QUARTER)
     options = skewed() if spot.yaw is None else quarters(spot.yaw - skew)
-    return choose_yaw(now(hand), thing, (spot.x, spot.y, spot.z), options, hand.yaw)
+    return choose_yaw(now(hand), thing, (spot.x, spot.y, spot.z - float(hand.offset(thing)[2])), options, hand.yaw)
 
 
 def place(hand: Imagined, name: str, relation: str, target: str) -> Move:
@@ -162,7 +161,7 @@ def slide(hand: Imagined, out: float, gone: float) -> Move:
 def let_go(hand: Imagined) -> Move:
     if hand.held is not None:
         return put_away(hand)
-    return stay(FIN + RELEASE) if hand.gripped else leave(hand)
+    return stay(FIN + 0.03) if hand.gripped else leave(hand)
 
 
 def press(hand: Imagined, name: str) -> Move:

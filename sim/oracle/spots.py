@@ -5,20 +5,23 @@ the thing itself, so that the spot stays while the thing is on its way.
 from math import cos, hypot, pi, radians, sin
 from typing import NamedTuple
 
-from agent.errors import PolicyError, hint
+from agent.errors import hint
 from agent.types import Scene, Thing
 from sim.objects import BOWL_FLOOR, CABINET, DRAWER_FLOOR, DRAWER_TRAVEL, HANDLE_LENGTH, HANDLE_TO_INSIDE
 from sim.oracle.clearance import Box, bottom, footprint, obstacles, room
+from sim.oracle.imagined import Refused
 
 AIR = 0.001
 """A thing is let go this far above where it will stand, m."""
 BEARINGS = {"left of": pi / 2, "right of": -pi / 2, "behind": 0.0, "in front of": pi}
 """Direction from the target, about world z: left is +y, behind is +x, away from the robot."""
-SPREAD = (0, 8, -8, 16, -16, 24, -24)
+SPREAD = (0, 8, -8, 16, -16, 24, -24, 31, -31)
 """Degrees off the bearing that are tried; up to 35 count as that side."""
-GAPS = (0.05, 0.04, 0.065, 0.08, 0.03, 0.10)
-CLOSE_GAPS = (0.04, 0.032, 0.048, 0.025)
+GAPS = (0.05, 0.04, 0.065, 0.08, 0.03, 0.02, 0.10)
+CLOSE_GAPS = (0.04, 0.032, 0.048, 0.022)
 NEXT_TO = (pi / 2, -pi / 2, pi, 0.0, 3 * pi / 4, -3 * pi / 4, pi / 4, -pi / 4)
+NEAREST, FARTHEST = 0.305, 0.74
+"""Distances from the base that a hand pointing down reaches at all heights up to CRUISE, m."""
 MIDDLE = (0.43, -0.10)
 """The comfortable part of the table, m."""
 RELATIONS = ("in", "on", *BEARINGS, "next to")
@@ -34,7 +37,7 @@ class Spot(NamedTuple):
 
 
 def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
-    """The best spot for that sentence; PolicyError if the sentence makes no sense."""
+    """The best spot for that sentence; Refused if the sentence makes no sense."""
     rest = [other for other in scene.things if other.name != thing.name]
     others = scene.model_copy(update={"things": tuple(rest)})
     if relation == "in" and target.kind == "bowl":
@@ -48,24 +51,31 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
         return Spot(x, y, z + (target.size[2] + thing.size[2]) / 2 + AIR, target.yaw)
     if relation in BEARINGS or relation == "next to":
         return beside(others, thing, relation, target)
-    raise PolicyError(
+    raise Refused(
         f"The oracle cannot put something '{relation}' the {target.name}, which is a {target.kind}. It knows: in a bowl or a drawer, "
         f"on a block or the table, {', '.join(BEARINGS)} and next to a thing.{hint(relation, RELATIONS)}"
     )
 
 
 def in_bowl(scene: Scene, thing: Thing, bowl: Thing) -> Spot:
-    """The middle; beside what lies there already, or on top of it if the bowl is full."""
+    """Two side by side on the floor, then two on top of these; whatever lies there otherwise is avoided, or built upon."""
     x, y, _ = bowl.position
-    inside = [t for t in scene.things if t.kind == "block" and hypot(t.position[0] - x, t.position[1] - y) < bowl.size[0] / 2]
-    floor = bottom(bowl) + BOWL_FLOOR + AIR
     half = thing.size[2] / 2
-    if not inside:
-        return Spot(x, y, floor + half, None)
-    top = max(t.position[2] + t.size[2] / 2 for t in inside)
-    if len(inside) == 1:
-        return Spot(inside[0].position[0], inside[0].position[1], top + half + AIR, inside[0].yaw)
-    return Spot(x, y, top + half + AIR, None)
+    inside = [t for t in scene.things if t.kind == "block" and hypot(t.position[0] - x, t.position[1] - y) < bowl.size[0] / 2]
+    floor = bottom(bowl) + BOWL_FLOOR
+    shift = thing.size[0] / 2 + 0.0005
+    for side in (shift, -shift):
+        spot = Spot(x + side, y, floor + half + AIR, 0.0)
+        if _footing(spot, thing, [footprint(t) for t in inside]) > -0.001:
+            return spot
+    bare = [t for t in inside if not any(_above(other, t) for other in inside)]
+    lowest = min(bare, key=lambda t: (round(t.position[2], 2), -t.position[0]))
+    return Spot(lowest.position[0], lowest.position[1], lowest.position[2] + lowest.size[2] / 2 + half + AIR, lowest.yaw)
+
+
+def _above(upper: Thing, lower: Thing) -> bool:
+    near = hypot(upper.position[0] - lower.position[0], upper.position[1] - lower.position[1]) < 0.03
+    return near and upper.position[2] > lower.position[2] + 0.02
 
 
 def in_drawer(scene: Scene, thing: Thing, drawer: Thing) -> Spot:
@@ -92,20 +102,25 @@ def on_table(scene: Scene, thing: Thing) -> Spot:
 def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     """On the table at the right bearing, in a gap that makes the fact hold, where the hand has room."""
     around = obstacles(scene)
-    best, best_score = None, float("-inf")
+    best, best_score = Spot(0.0, 0.0, 0.0, None), float("-inf")
     middles = NEXT_TO if relation == "next to" else (BEARINGS[relation],)
+    x, y = round(target.position[0], 3), round(target.position[1], 3)
     height = thing.size[2] / 2 + AIR
     for order, middle in enumerate(middles):
         for off in SPREAD:
             for gap in CLOSE_GAPS if relation == "next to" else GAPS:
                 angle = middle + radians(off)
                 distance = _touching(thing, target, angle) + gap
-                spot = Spot(target.position[0] + distance * cos(angle), target.position[1] + distance * sin(angle), height, 0.0)
-                score = 100 * min(_score(spot, thing, around), 0.008) + 100 * allowed(scene, spot)
-                score -= 0.01 * abs(off) + 0.05 * order + 2 * gap
+                spot = Spot(x + distance * cos(angle), y + distance * sin(angle), height, 0.0)
+                score = 100 * min(_score(spot, thing, around), 0.008) + 200 * allowed(scene, spot)
+                score -= 0.01 * abs(off) + 0.05 * order + 2 * abs(gap - 0.04) + 0.003 * (off < 0)
                 if score > best_score:
                     best, best_score = spot, score
-    assert best is not None
+    if short_of_reach(best) > 0.02:
+        raise Refused(
+            f"There is no spot within reach {relation} the {target.name}: it would be at x {best.x:.2f}, y {best.y:.2f} m, and the arm "
+            f"reaches from {NEAREST} to {FARTHEST} m around its base."
+        )
     return best
 
 
@@ -129,9 +144,15 @@ def _score(spot: Spot, thing: Thing, around: list[Box], yaws: tuple[float, ...] 
     return min(hand, _footing(spot, thing, around))
 
 
+def short_of_reach(spot: Spot) -> float:
+    """How far a spot is outside what a hand that points down can reach, m; negative inside."""
+    away = hypot(spot.x, spot.y)
+    return max(NEAREST - away, away - FARTHEST, 0.17 - spot.x, abs(spot.y) - 0.57)
+
+
 def allowed(scene: Scene, spot: Spot) -> float:
     """0 where a thing may stand; less out of reach, and where a drawer would sweep it away, m short."""
-    lack = max(0.30 - spot.x, spot.x - 0.64, abs(spot.y) - 0.46, hypot(spot.x, spot.y) - 0.72, 0.0)
+    lack = max(short_of_reach(spot), abs(spot.y) - 0.50, 0.0)
     for drawer in scene.things:
         if drawer.kind == "drawer":
             x, y, _ = drawer.position
