@@ -18,6 +18,7 @@ Letters: B batch, L words, N image tokens, T = H + 3 tokens, H horizon, A action
 Modules carry the names of the published checkpoints, so that those load without renaming.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import cast
 
@@ -269,9 +270,21 @@ class RDT(nn.Module):
         """
         words, images = self.adapt(senses)
         memories = self.model.remember(words, senses.words_mask, images) if remember else None
+        return self.walk(senses, noise, lambda: memories or self.model.remember(words, senses.words_mask, images), steps, guide)
+
+    def walk(
+        self,
+        senses: Senses,
+        noise: Tensor,
+        memories: Callable[[], list[Memory]],
+        steps: int | None = None,
+        guide: Guide | None = None,
+        denoise: Callable[..., Tensor] | None = None,
+    ) -> Tensor:
+        """The steps of `sample` alone. At each of them `memories` is asked for what `remember` returns; `denoise`: the same, compiled."""
+        look, count = denoise or self.denoise, steps or self.config.steps
 
         def clean(x: Tensor, t: int) -> Tensor:
-            times = torch.full((1,), t, device=x.device)
-            return self.denoise(x, times, senses, memories or self.model.remember(words, senses.words_mask, images))
+            return look(x, torch.full((1,), t, device=x.device), senses, memories())
 
-        return sample(clean, noise, steps or self.config.steps, guide) * senses.has[:, None]
+        return sample(clean, noise, count, guide) * senses.has[:, None]

@@ -20,7 +20,9 @@ from torch import Tensor
 from agent.errors import ConfigError, PolicyError
 from agent.executor.embodiment import Embodiment
 from agent.executor.models.encoders import T5, ImageEncoder, Siglip, StoredWords, Views, WordsEncoder, as_trained
+from agent.executor.models.fast import Compile
 from agent.executor.models.rdt import RDT, Senses
+from agent.executor.models.rdt_fast import FastRDT
 from agent.executor.models.weights import load_rdt
 from agent.executor.robots import embodiment
 from agent.types import Array, Chunk, Frozen, Observation, Subtask
@@ -34,13 +36,16 @@ class RDTSetup(Frozen):
     robot: str
     images: Path
     words: Path
-    dtype: Literal["float32", "bfloat16"] = "bfloat16"
+    dtype: Literal["float32", "bfloat16"] = "bfloat16" if torch.cuda.is_available() else "float32"
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
     steps: int | None = None
     """Solver steps per chunk; None: as the checkpoint says (5)."""
     history: int = 1
     """How many ticks ago a picture may have been taken to count as the one before; 0: never show an earlier one, as a server of several
     robots must."""
+    compile: Compile = "off"
+    warm_up: bool = True
+    """Record the programs of usual sentence lengths before the first robot asks."""
     seed: int = 0
 
 
@@ -55,9 +60,12 @@ class RDTPolicy:
             sizes = "{} cameras × {} tokens of {}, words of {}"
             raise PolicyError(f"The encoders do not fit the model. They give {sizes.format(*given)}; it reads {sizes.format(*wanted)}.")
         self.model, self.robot, self.reader, self.setup = model, robot, reader, setup
+        self.fast = FastRDT(model, setup.steps, setup.compile)
         self.views = Views(eyes, tuple(views.values()), instants=instants, reach=setup.history)
         self.spec = robot.policy_spec("rdt", model.config.horizon, cameras=[camera for camera in views.values() if camera])
         self._read: dict[str, tuple[Tensor, Tensor]] = {}
+        if setup.warm_up:
+            self.fast.warm_up()
 
     def watch(self, observation: Observation) -> None:
         """Show it an observation between chunks, so that it knows the picture before; costs one encoding of each camera."""
@@ -75,7 +83,7 @@ class RDTPolicy:
         senses = self._senses(observation.state, images, subtask.words)
         shape = (1, self.model.config.horizon, self.model.config.action)
         noise = np.random.default_rng((self.setup.seed, observation.tick)).standard_normal(shape)
-        slots = self.model.sample(senses, torch.from_numpy(noise).to(senses.state), self.setup.steps)[0].float().cpu().numpy()
+        slots = self.fast.sample(senses, torch.from_numpy(noise).float())[0].float().cpu().numpy()
         timing = {"image_ms": 1000 * (seen - started), "denoise_ms": 1000 * (time.perf_counter() - seen)}
         return Chunk(observation.tick, self.robot.action.from_rdt(slots), timing)
 
