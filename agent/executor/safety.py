@@ -103,9 +103,6 @@ class Guard:
         for at in map(list, [*self.layout.positions, *self.layout.rotations, *((index,) for index in self.layout.angles)]):
             if not np.array_equal(allowed[at], step[at]):
                 safe[at] = shortened[at]
-        for at in map(list, self.layout.positions):
-            if np.all((before[at] >= self._low) & (before[at] <= self._high)):
-                safe[at] = np.clip(safe[at], self._low, self._high)
         return safe
 
     def _measured(self, row: Array) -> Array | None:

@@ -180,6 +180,20 @@ def test_one_piece_of_nonsense_is_forgiven(trouble: Any) -> None:
     assert carry_out(Reach(), FakePolicy(GOAL, trouble={2: trouble, 3: trouble}))[0].status == "done"
 
 
+def test_nonsense_is_counted_in_a_row() -> None:
+    assert carry_out(Reach(), FakePolicy(GOAL, trouble=dict.fromkeys((2, 3, 5, 6, 8, 9), "nan")))[0].status == "done"
+
+
+def test_nothing_of_one_subtask_is_left_for_the_next() -> None:
+    robot, policy = FakeRobot(reached), FakePolicy(GOAL, horizon=32)
+    executor = Executor(robot, policy, CONFIG.model_copy(update={"rows": 32}))
+    executor.run(Reach(), stop=lambda: "stop" if robot.tick >= 5 else None)
+    policy.goal, away = POSE, len(robot.rows)
+    executor.run(Wander())
+    executor.close()
+    assert robot.rows[away][0] < robot.rows[away - 1][0], "the first row of the second subtask is already its own"
+
+
 def test_the_time_limit() -> None:
     there_and_back = FakePolicy(GOAL, step=0.002)
     outcome, robot, _ = carry_out(Never(), there_and_back)
@@ -286,6 +300,22 @@ def test_real_time_never_waits_while_there_is_a_row(delay: int) -> None:
     first, *later = log.of("chunk")
     assert first["row"] == 0, "the robot stood until it came: none of its rows was used up"
     assert later and all(event["row"] == event["tick"] - event["asked"] >= delay for event in later)
+
+
+def test_real_time_learns_how_long_answers_take() -> None:
+    robot = FakeRobot(reached, pace_s=0.02)
+    policy = FakePolicy(GOAL, horizon=16, delay_ticks=7, clock=robot)
+    outcome, _, log = carry_out(Reach(), policy, robot, lockstep=False, rows=14, chunk_deadline_s=5.0)
+    assert outcome.status == "done", outcome.why
+    assert not log.of("starved"), "asked so early that 16 rows last although an answer takes 7 ticks"
+
+
+def test_real_time_waits_patiently_for_the_first_chunk() -> None:
+    robot = FakeRobot(reached, pace_s=0.002)
+    policy = FakePolicy(GOAL, horizon=120, delay_ticks=45, clock=robot)
+    outcome, robot, _ = carry_out(Reach(), policy, robot, lockstep=False, chunk_deadline_s=5.0)
+    assert outcome.status == "done", f"two seconds of standing are no failure before anything moved: {outcome.why}"
+    assert robot.ticks[0] >= 45 and np.allclose(robot.rows[0], POSE + (GOAL - POSE) / 20, atol=1e-5)
 
 
 def test_real_time_ladder_holds_then_stops_then_fails() -> None:

@@ -19,20 +19,31 @@ MOVE, TURN = 0.6 / 20, 3.0 / 20
 LOW, HIGH = np.array(CONFIG.workspace, np.float32).T
 LAYOUT = Layout.of(ACTION)
 
-wild = st.floats(width=32, allow_nan=True, allow_infinity=True)
-plausible = st.floats(-4, 4, width=32)
-rows = st.lists(st.lists(plausible, min_size=7, max_size=7) | st.lists(wild, min_size=7, max_size=7), min_size=1, max_size=12)
+numbers = st.floats(-4, 4, width=32) | st.floats(width=32, allow_nan=True, allow_infinity=True)
+poses = st.lists(numbers, min_size=7, max_size=7).map(lambda row: (None, np.array(row, np.float32)))
+ways = st.lists(st.floats(-1, 1), min_size=6, max_size=6)
+steps = st.tuples(st.floats(0, 3), ways).map(lambda step: (step[0], np.array(step[1])))
+commands = st.lists(poses | steps, min_size=1, max_size=12)
 
 
-@given(rows)
-def test_no_output_ever_breaks_a_limit(commands: list[list[float]]) -> None:
+def command(kind: float | None, values: Array, before: Array) -> Array:
+    """Either a row as it stands, or a step from the last one of `kind` times the limits, in some direction."""
+    if kind is None:
+        return values
+    length = np.repeat([np.linalg.norm(values[:3]), np.linalg.norm(values[3:])], 3)
+    step = values / np.maximum(length, 1e-9) * kind * np.repeat([MOVE, TURN], 3)
+    return LAYOUT.plus(before, np.append(step, 0.0))
+
+
+@given(commands)
+def test_no_output_ever_breaks_a_limit(given_commands: list[tuple[float | None, Array]]) -> None:
     robot = FakeRobot()
     guard, before = Guard(robot, CONFIG), POSE
     guard.apply(POSE)
-    for command in commands:
+    for kind, values in given_commands:
         with np.errstate(over="ignore", invalid="ignore"):
-            applied = guard.apply(np.array(command, np.float32))
-        assert applied is robot.rows[-1] or np.array_equal(applied, robot.rows[-1]), "what it returns is what was applied"
+            applied = guard.apply(command(kind, values, before))
+        assert np.array_equal(applied, robot.rows[-1]), "what it returns is what was applied"
         assert np.isfinite(applied).all()
         assert np.all(applied[:3] >= LOW) and np.all(applied[:3] <= HIGH)
         step = LAYOUT.minus(applied, before)
