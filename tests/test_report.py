@@ -72,6 +72,7 @@ def recorded(folder: Path, words: str = "push the puck, then rest", finish: bool
     body = Body(gust_at=30)
     recorder = Recorder(body, run)
     run.write("said", by="person", words=words)
+    run.write("looked", tick=0, scene={"facts": [["in", "red block", "bowl"], ["closed", "drawer"]]})
     for step, (status, confirmed) in enumerate((("done", True), ("failed", False)), start=1):
         run.write("decision", tick=body.tick, **decision(f"{words} {step}"))
         run.write("subtask_started", tick=body.tick, subtask={"skill": "push", "args": {}, "words": f"{words} {step}"})
@@ -123,8 +124,8 @@ def test_it_tells_the_story_in_order(page: Page) -> None:
         "push the puck, then rest", "Stopped", "the person said so", "What happened", "push the puck, then rest 1", "Why this",
         "it comes first; waving was not asked for", "chosen", "wave instead", "runner-up", "Scored by: embedded", "Disturbance",
         "a gust moved the puck by 25 cm", "that is how it done", "moved 1 cm", "push the puck, then rest 2", "that is how it failed",
-        "could not be confirmed to stand still", "It has to ask", "Once more?", "no, stop", "red block in bowl",
-        "drawer open", "saydo replay",
+        "could not be confirmed to stand still", "It has to ask", "Once more?", "no, stop", "drawer open",
+        "red block in bowl", "saydo replay",
     ]  # fmt: skip
     place = 0
     for words in told:
@@ -184,6 +185,11 @@ def test_a_resumed_run_says_so_and_shows_both_films(tmp_path: Path) -> None:
     page = Page(write_report(run.folder))
     assert len(page.all("video")) == 2 and "the run was resumed from its last finished step" in page.text and "1 ×" in page.text
     assert view(again)["overview"]["lanes"] == 2
+
+
+def test_what_is_new_in_the_world_comes_first(run: Run, page: Page) -> None:
+    assert view(run)["facts"] == [("drawer open", True), ("red block in bowl", False)]
+    assert [attributes.get("class") for tag, attributes in page.elements if tag == "li"][-2:] == ["new", None]
 
 
 def test_a_long_film_stays_beside_the_page(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -74,7 +74,8 @@ def view(run: Run) -> dict[str, Any]:
         "overview": overview(steps, events, rate),
         "waterfalls": {step.number: waterfall(step, rate) for step in steps if step.chunks},
         "timings": timings(events),
-        "facts": [sentence(fact) for fact in (result or {}).get("scene", {}).get("facts", [])],
+        "facts": facts(events, (result or {}).get("scene") or {}),
+        "cost": recording(events),
         "resumed": [event for event in events if event["kind"] == "resumed"],
         "endings": ENDINGS,
         "shown": OPTIONS_SHOWN,
@@ -129,11 +130,21 @@ def timings(events: list[Event]) -> list[tuple[str, int, float, float, float]]:
             for name, ms in event.get("timing", {}).items():
                 if isinstance(ms, (int, float)):
                     taken.setdefault(f"chunk: {name.removesuffix('_ms').replace('_', ' ')}", []).append(ms)
-    for event in events:
-        if event["kind"] == "recorded" and event["steps"]:
-            for name, ms in event["cost"].items():
-                taken.setdefault(f"record, per tick: {name.removesuffix('_ms')}", []).append(ms / event["steps"])
     return [(name, len(ms), float(np.median(ms)), float(np.percentile(ms, 95)), max(ms)) for name, ms in taken.items()]
+
+
+def recording(events: list[Event]) -> dict[str, float]:
+    """What the record cost, ms per tick: {"log", "render", "queue", "encode"}."""
+    parts = [event for event in events if event["kind"] == "recorded" and event["steps"]]
+    ticks = sum(part["steps"] for part in parts)
+    return {name.removesuffix("_ms"): sum(part["cost"][name] for part in parts) / ticks for name in parts[0]["cost"]} if parts else {}
+
+
+def facts(events: list[Event], scene: Event) -> list[tuple[str, bool]]:
+    """What held at the end, and whether it was not so at first; the new ones first."""
+    first: list[Any] = next((event["scene"].get("facts", []) for event in events if event["kind"] == "looked" and "scene" in event), [])
+    found = [(sentence(fact), fact not in first) for fact in scene.get("facts", [])]
+    return sorted(found, key=lambda fact: not fact[1])
 
 
 def sentence(fact: list[str]) -> str:

@@ -62,6 +62,8 @@ def tell_story(run: Run, events: list[Event]) -> list[Entry]:
         if step is not None and tick is not None and step.outcome is None and kind != "resumed":
             step.ended = max(step.ended, tick)
         match kind:
+            case "said" if not story and event["words"] == run.words:
+                continue  # the page's title
             case "said" | "answered":
                 story.append(Entry("said", tick, event["words"], by=event.get("by", "person")))
             case "asked":
