@@ -13,7 +13,13 @@ from rich.text import Text
 from agent.config import Config, load_config
 from agent.errors import ConfigError, SaydoError
 
-app = typer.Typer(add_completion=False, no_args_is_help=True, rich_markup_mode=None, help="Tell a robot what to do in words.")
+app = typer.Typer(
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    help="Tell a robot what to do in words.",
+)
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another config.yaml.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the simulated scene (robot.seed).")]

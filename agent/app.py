@@ -33,7 +33,7 @@ from agent.types import Frozen, Outcome, Policy, Robot, Scene, Subtask
 Progress = Callable[[str], None]
 Watch = Callable[[dict[str, Any]], None]
 RunStatus = Literal["done", "failed", "declined", "stopped", "asked"]
-STORED = ("agent.types.Scene", "agent.types.Outcome", "agent.planner.saycan.Decision", "agent.planner.saycan.Step")
+STORED = ("agent.types.Scene", "agent.types.Outcome", "agent.planner.decision.Decision", "agent.planner.decision.Step")
 
 
 class Attempted(Frozen):
@@ -159,6 +159,7 @@ def open_agent(
     with ExitStack() as stack:
         library = gather(config.skills)
         run = Run.open(resume) if resume else Run.create(config.runs.folder, words, about(config, local, disturbances))
+        stack.callback(run.close)
         run.listen(watch)
         progress("building the world")
         body = build_robot(config, disturbances)
@@ -217,12 +218,12 @@ def open_policy(config: Config, local: bool, progress: Progress) -> Iterator[Pol
         progress("loading the policy")
         yield make_policy(config.policy)
         return
-    from agent.executor.serve import RemotePolicy, running_server, serve_policy
+    from agent.executor.serve import find_server, serve_policy
 
     deadline_s = config.executor.chunk_deadline_s
-    if found := running_server(config.policy.name):
+    if (found := find_server()) is not None and found.policy == config.policy.name:
         progress(f"using the policy server at {found.addresses[0]}")
-        with RemotePolicy(found.addresses, deadline_s) as policy:
+        with found.connect(deadline_s) as policy:
             yield policy
         return
     make = partial(make_policy, config.policy)
@@ -257,9 +258,10 @@ def replay_run(config: Config, folder: Path) -> Verdict:
 
 def serve_until_interrupted(config: Config, progress: Progress) -> None:
     """Keep the policy of `config` served, where `saydo run` finds it, until Ctrl-C."""
-    from agent.executor.serve import serve_policy
+    from agent.executor.serve import announced, serve_policy
 
-    with serve_policy(partial(make_policy, config.policy), config.serve, progress, announce=True) as served:
+    make = partial(make_policy, config.policy)
+    with serve_policy(make, config.serve, progress) as served, announced(served, config.policy.name):
         progress(f"policy '{config.policy.name}' at {', '.join(served.addresses())}; Ctrl-C ends it")
         try:
             threading.Event().wait()

@@ -15,9 +15,10 @@ from langgraph.types import Command, interrupt
 
 from agent.executor.executor import Executor
 from agent.mailbox import Mailbox, is_go_on, is_stop
+from agent.planner.decision import Decision, Request, Step
 from agent.planner.judge import judge as judge_step
 from agent.planner.memory import Memory
-from agent.planner.saycan import Decision, Planner, Request, Step
+from agent.planner.saycan import Planner
 from agent.skills.library import Library
 from agent.types import Outcome, Robot, Scene
 

@@ -5,12 +5,16 @@ import pytest
 from agent.mailbox import Mailbox, is_go_on, is_stop
 
 
-@pytest.mark.parametrize("words", ["stop", "Stop!", "STOP NOW", "please stop", "halt.", "stop moving", "Freeze!!", "wait", "stop it now please", "hold on…"])
+STOPS = ["stop", "Stop!", "STOP NOW", "please stop", "halt.", "stop moving", "Freeze!!", "wait", "stop it now please", "hold on…"]
+OTHERS = ["stop, take the green one", "stack the blocks", "wait for the light", "press the stop button", "", "don't stop"]
+
+
+@pytest.mark.parametrize("words", STOPS)
 def test_orders_to_stand_still(words: str) -> None:
     assert is_stop(words)
 
 
-@pytest.mark.parametrize("words", ["stop, take the green one", "stack the blocks", "wait for the light", "press the stop button", "", "don't stop"])
+@pytest.mark.parametrize("words", OTHERS)
 def test_corrections_and_instructions_are_not_mere_stops(words: str) -> None:
     assert not is_stop(words)
 

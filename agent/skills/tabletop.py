@@ -118,8 +118,10 @@ class Stack(
     def needs(self, scene: Scene) -> list[Skill]:
         if buried(scene, self.target):
             return free_place(scene, self.target)
-        if target_in := [place for place in scene.where(self.target, "in")]:
-            return [*Pick(thing=self.target).needs(scene), Place(thing=self.target, relation="on", target="table")] if target_in else []
+        if scene.where(self.target, "in"):
+            pick = Pick(thing=self.target)
+            way = [pick] if pick.can(scene) else pick.needs(scene)
+            return way if scene.holding != self.target else [Place(thing=self.target, relation="on", target="table")]
         return Pick(thing=self.thing).needs(scene)
 
     def done(self, scene: Scene) -> bool:

@@ -1,0 +1,63 @@
+from pathlib import Path
+
+import pytest
+
+from agent.app import Result
+from agent.config import SHIPPED, load_config
+from agent.demo import load_demo, play, shipped_demos
+from agent.errors import ConfigError
+
+DEMOS = {demo.name: demo for demo in shipped_demos()}
+LONG = {name: demo for name, demo in DEMOS.items() if name != "bowl-then-drawer"}
+
+
+def played(name: str, folder: Path) -> tuple[Result, list[str]]:
+    demo = DEMOS[name]
+    changes = {"runs.folder": str(folder), "runs.video": False, "robot.scene": demo.scene, "robot.seed": demo.seed}
+    return play(demo, load_config(SHIPPED, changes), local=True)
+
+
+@pytest.mark.parametrize("name", DEMOS)
+def test_every_shipped_demo_ends_as_it_says(name: str, tmp_path: Path) -> None:
+    result, missing = played(name, tmp_path)
+    assert not missing, f"{missing}; {result.why}"
+    told = (result.folder / "events.jsonl").read_text().count('"kind": "disturbed"')
+    assert told == len(DEMOS[name].wrong), "everything that was scripted to go wrong went wrong, and is on record"
+
+
+@pytest.mark.parametrize("name", LONG)
+def test_long_demos_are_long(name: str, tmp_path: Path) -> None:
+    assert 5 <= sum(step.outcome.status == "done" for step in played(name, tmp_path)[0].subtasks) <= 12
+
+
+def test_what_does_not_hold_at_the_end_is_said() -> None:
+    from agent.types import Scene
+
+    ends = DEMOS["bowl-then-drawer"].ends
+    assert ends.missing(Scene(tick=0, things=(), holding="red block"), "done") == [
+        "in red block blue bowl",
+        "open drawer",
+        "holding nothing (it holds red block)",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("title: x\nsay: []\nends: {}\n", "say"),
+        ("title: x\nsay: [hello]\nends: {}\nsed: 3\n", "sed"),
+        ("title: x\nsay: [hello]\nends: {}\nwrong: [{kind: earthquake, when: {tick: 3}}]\n", "wrong"),
+        ("title: x\nsay: [{words: hello, when: {tick: 3, holding: a}}]\nends: {}\n", "exactly one of"),
+        ("- just a list\n", "Cannot read"),
+    ],
+)
+def test_a_script_that_is_wrong_is_refused_in_words(tmp_path: Path, text: str, says: str) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError, match=says):
+        load_demo(str(path))
+
+
+def test_an_unknown_demo_names_the_nearest() -> None:
+    with pytest.raises(ConfigError, match="Did you mean 'tower'"):
+        load_demo("towr")
