@@ -28,6 +28,7 @@ from agent.executor.models.pi0 import Inputs, Pi0, StepCondition, compact
 from agent.executor.models.sampling import Guide, euler, flow_times, row_times
 
 Compile = Literal["off", "default", "max-autotune"]
+SHAPES = 128  # one stage may be compiled for so many shapes
 ROUNDS = 3  # runs before a graph is recorded, so that libraries have chosen their kernels
 
 
@@ -128,6 +129,9 @@ class Stages:
     def _compiled(self, function: Callable[..., Any], mode: Compile) -> Callable[..., Any]:
         if mode == "off":
             return function
+        from torch._dynamo import config
+
+        config.recompile_limit = max(config.recompile_limit, SHAPES)
         chosen = "max-autotune-no-cudagraphs" if mode == "max-autotune" else None
         return torch.compile(function, mode=chosen, dynamic=False, fullgraph=True)
 

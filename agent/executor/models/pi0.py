@@ -21,8 +21,9 @@ Sources: π0 2410.24164, π0.5 2504.16054; sizes and key layouts from the releas
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -140,11 +141,48 @@ class StepCondition(NamedTuple):
         return StepCondition(mixed, [None if m is None else m[k : k + 1] for m in self.modulation])
 
 
-class Pi0(nn.Module):
+class Flow(nn.Module):
+    """What every policy of this kind shares: the loss, and the walk from noise to a chunk.
+
+    A subclass gives `prefill` (inputs → cache, once per chunk), `condition` (times → what the steps need of them), `velocity` (cache,
+    x, condition → dx/dt), and `forward` (inputs, x, t → dx/dt), which training uses.
+    """
+
+    prefill: Callable[[Inputs], Any]
+    condition: Callable[[Tensor], StepCondition]
+    velocity: Callable[[Any, Tensor, StepCondition], Tensor]
+
+    def __init__(self, horizon: int) -> None:
+        super().__init__()
+        self.horizon = horizon
+
+    def loss(self, inputs: Inputs, actions: Tensor, noise: Tensor, t: Tensor) -> Tensor:
+        """Squared error of the velocity, float32[B, H, A], not reduced. Published training averages it over all A, padding included.
+
+        t [B], or [B, H] to train with frozen prefixes (t = 0 on the given rows, whose loss the caller leaves out).
+        """
+        t_row = t.view(t.shape[0], -1, 1)
+        x = t_row * noise + (1 - t_row) * actions
+        return (self(inputs, x, t) - (noise - actions)) ** 2
+
+    def denoise(self, cache: Any, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
+        """Noise float32[B, H, A] -> a chunk, in `steps` Euler steps from t = 1 to t = 0."""
+        times = flow_times(steps, noise_at=1)
+        rows = row_times(times, self.horizon, guide, noise_at=1).to(noise.device)
+        conditions = self.condition(rows.view(steps, -1))
+        return euler(lambda x, k: self.velocity(cache, x, conditions.at(k)), noise, times, guide, noise_at=1)
+
+    @torch.no_grad()
+    def sample(self, inputs: Inputs, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
+        """A chunk float32[B, H, A] in the normalised action space; a pure function of its arguments. `guide`: see sampling.Guide."""
+        return self.denoise(self.prefill(inputs), noise, steps, guide)
+
+
+class Pi0(Flow):
     """π0, or π0.5 when `config.adaptive`. Train with `loss`, run with `sample`."""
 
     def __init__(self, config: Pi0Config) -> None:
-        super().__init__()
+        super().__init__(config.horizon)
         self.config = config
         width, A = config.expert.width, config.action_dim
         self.vision = Vision(config.vision, config.vlm.width)
@@ -218,15 +256,6 @@ class Pi0(nn.Module):
         hidden = self.trunk.joint(prefix, suffix, valid, starts, condition.modulation)
         return self.read_out(hidden)
 
-    def loss(self, inputs: Inputs, actions: Tensor, noise: Tensor, t: Tensor) -> Tensor:
-        """Squared error of the velocity, float32[B, H, A], not reduced. Published training averages it over all A, padding included.
-
-        t [B], or [B, H] to train with frozen prefixes (t = 0 on the given rows, whose loss the caller leaves out).
-        """
-        t_row = t.view(t.shape[0], -1, 1)
-        x = t_row * noise + (1 - t_row) * actions
-        return (self(inputs, x, t) - (noise - actions)) ** 2
-
     def read_out(self, hidden: Tensor) -> Tensor:
         """The last H tokens -> float32[B, H, A]."""
         return self.action_out(hidden[:, -self.config.horizon :].to(self.action_out.weight.dtype)).float()
@@ -247,18 +276,6 @@ class Pi0(nn.Module):
     def velocity(self, cache: Cache, x: Tensor, condition: StepCondition) -> Tensor:
         """The same velocity as `forward`, from the cache: float32[B, H, A]."""
         return self.read_out(self.trunk.extend(cache, self.embed_actions(x, condition), condition.modulation)[0])
-
-    def denoise(self, cache: Cache, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
-        """Noise float32[B, H, A] -> a chunk, in `steps` Euler steps from t = 1 to t = 0."""
-        times = flow_times(steps, noise_at=1)
-        rows = row_times(times, self.config.horizon, guide, noise_at=1).to(noise.device)
-        conditions = self.condition(rows.view(steps, -1))
-        return euler(lambda x, k: self.velocity(cache, x, conditions.at(k)), noise, times, guide, noise_at=1)
-
-    @torch.no_grad()
-    def sample(self, inputs: Inputs, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
-        """A chunk float32[B, H, A] in the normalised action space; a pure function of its arguments. `guide`: see sampling.Guide."""
-        return self.denoise(self.prefill(inputs), noise, steps, guide)
 
 
 def to_mixed(model: Pi0, dtype: torch.dtype = torch.bfloat16) -> Pi0:
