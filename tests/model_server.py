@@ -32,7 +32,7 @@ class Manners:
     old_names: bool = False
     """Knows max_tokens only."""
     bad: str = ""
-    """ "", "slow", "drip", "garbage", "nonsense", "401", "429", "500", "half": from request number `bad_from` on."""
+    """ "", "silent", "drip", "garbage", "nonsense", "401", "429", "500", "half": from request number `bad_from` on."""
     bad_from: int = 0
     bad_times: int = 10_000
     """So many bad answers, then good ones."""
@@ -77,7 +77,7 @@ class ModelHandler(BaseHTTPRequestHandler):
         return self.send(404, {"error": {"message": f"no such endpoint: {self.path}"}})
 
     def misbehave(self, how: str) -> None:
-        if how == "slow":
+        if how == "silent":
             time.sleep(3.0)
             return self.send(200, {})
         if how == "drip":

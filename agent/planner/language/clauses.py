@@ -1,13 +1,14 @@
 """One clause → skill calls: the clause is laid against the sentences of every skill in the library, and its noun phrases are resolved."""
 
+import re
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import product
 from string import Formatter
 from typing import Any
 
 from agent.errors import SaydoError, nearest
-from agent.planner.language.lexicon import BEYOND, DETERMINERS, GENERIC, RELATIONS, listed
+from agent.planner.language.lexicon import ALL, BEYOND, DETERMINERS, GENERIC, PLURAL_PRONOUNS, RELATIONS, listed
 from agent.planner.language.referring import Ref, Talk, refer, relation_at
 from agent.skills.library import Library
 from agent.skills.skill import Kind, Skill, literals
@@ -54,6 +55,8 @@ class Doubt:
     """How much was understood: of several readings that fail, the one with the highest rank is spoken of."""
     guess: tuple[Skill, ...] = field(default=(), compare=False)
     """The calls it may be about."""
+    sentence: str = ""
+    """The sentence that an answer completes, where that is not the person's own."""
 
 
 Reading = list[Clause] | Doubt
@@ -86,8 +89,16 @@ class Grammar:
         return best
 
     def abilities(self) -> str:
-        """What the robot can do, in words: "pick up the …, put the … in the …"."""
-        return ", ".join(skill.say.format(**dict.fromkeys(skill.model_fields, "…")) for skill in self.library)
+        """What the robot can do, in words: "pick up a block, put a block in a thing, open a drawer"."""
+        return ", ".join(example(skill) for skill in self.library)
+
+
+def example(skill: type[Skill]) -> str:
+    """A skill's sentence with kinds for things: "put a block in a thing"."""
+    fields = {}
+    for name, info in skill.model_fields.items():
+        fields[name] = (literals(info) or kinds_of(skill, name) or ("thing",))[0]
+    return re.sub(r"\bthe (?=\{)", "a ", skill.say).format(**fields)
 
 
 def parts_of(sentence: str) -> tuple[str | Slot, ...]:
@@ -143,7 +154,7 @@ def resolve(skill: type[Skill], bound: dict[str, Any], talk: Talk) -> Reading | 
     refs: dict[str, Ref] = {}
     for name, words in bound.items():
         if not isinstance(words, str):
-            if (ref := refer(words, talk)) is None:
+            if (ref := refer(words, replace(talk, kinds=kinds_of(skill, name)))) is None:
                 return None
             refs[name] = ref
     if missing := next((ref for ref in refs.values() if not ref.names), None):
@@ -154,6 +165,11 @@ def resolve(skill: type[Skill], bound: dict[str, Any], talk: Talk) -> Reading | 
         allowed[name] = [one for one in ref.names if not kinds or talk.scene.find(one).kind in kinds]
         if not allowed[name]:
             return misfit(ref, skill, kinds, talk)
+    if vague := next((name for name, ref in refs.items() if ref.mode == "unclear"), None):
+        return which(refs[vague], allowed[vague])
+    for name, ref in refs.items():
+        if ref.mode == "any" and ref.count > 1:
+            allowed[name], refs[name] = allowed[name][: ref.count], replace(ref, mode="all")
     many = [name for name, ref in refs.items() if ref.mode == "all" and len(allowed[name]) > 1]
     if not many:
         call = settle(skill, fixed, refs, allowed, talk)
@@ -208,10 +224,15 @@ def settle(skill: type[Skill], fixed: dict[str, str], refs: dict[str, Ref], allo
         elif (spoken := [value for value in talk.recent if value in values]) and not {"other", "another"} & set(ref.text.split()):
             keep = spoken[0]
         else:
-            there = listed(f"the {value}" for value in values)
-            return Doubt("ask", f"Which one is '{ref.text}'? There are {there}.", tuple(values), ref.text, 4, tuple(sensible))
+            return replace(which(ref, values), guess=tuple(sensible))
         sensible = [call for call in sensible if getattr(call, name) == keep]
     return sensible[0]
+
+
+def which(ref: Ref, values: list[str]) -> Doubt:
+    """Several things fit: which one?"""
+    there = listed(f"the {value}" for value in values)
+    return Doubt("ask", f"Which one is '{ref.text}'? There are {there}.", tuple(values), ref.text, 4)
 
 
 def unknown(ref: Ref, skill: type[Skill], talk: Talk) -> Doubt:
@@ -222,11 +243,12 @@ def unknown(ref: Ref, skill: type[Skill], talk: Talk) -> Doubt:
     sharing = [name for name in talk.scene.names() if words & {*name.split(), talk.scene.find(name).kind}]
     close = nearest(bare(ref.text), talk.scene.names())
     choices = tuple(dict.fromkeys([*([close] if close in sharing else []), *sharing, *there]))[:6]
-    if ref.mode == "it":
+    if ref.mode == "it" or words <= PLURAL_PRONOUNS | ALL:
         return Doubt("ask", f"I do not know what '{ref.text}' stands for here. Which thing do you mean?", choices, ref.text, 3)
     what = bare(ref.text)
     everything = listed(f"the {name}" for name in talk.scene.names()) or "nothing"
-    return Doubt("ask", f"There is no '{what}' here. What is there: {everything}. Which one do you mean?", choices, ref.text, 3)
+    meant = f" The nearest is the {choices[0]}." if sharing else ""
+    return Doubt("ask", f"There is no '{what}' here. What is there: {everything}.{meant} Which one do you mean?", choices, ref.text, 3)
 
 
 def misfit(ref: Ref, skill: type[Skill], kinds: tuple[str, ...], talk: Talk) -> Doubt:

@@ -64,7 +64,7 @@ POLITE = (
     "i would like you to|i want you to|i need you to|i would like to|i want to|i would like|i want|i need|let us|let's|please|kindly|"
     "hey robot|hi robot|hello robot|dear robot|robot|hey there|hey|hi|hello|okay|ok|alright|well|just|simply|go ahead and|try to|"
     "for me|if you can|if possible|thank you|thanks|carefully|gently|slowly|quickly|softly|right now|immediately|"
-    "be so kind and|be so kind as to|your task is to|the task is to|you should|you must|you have to|you need to|i'd like you to|"
+    "make sure that|make sure|ensure that|ensure|see to it that|see that|check that|be so kind and|be so kind as to|your task is to|the task is to|you should|you must|you have to|you need to|i'd like you to|"
     "make sure to|make sure that you|do not forget to|remember to|so|um|uh|very|really|again"
 )
 SPELLINGS = {
@@ -403,6 +403,17 @@ FUNCTION = frozenset(
         "which",
         "i",
         "me",
+    "should",
+    "must",
+    "has",
+    "have",
+    "needs",
+    "need",
+    "for",
+    "goes",
+    "belongs",
+    "be",
+    "or",
         "my",
     ]
 )
@@ -436,8 +447,10 @@ def tokens(text: str) -> list[str]:
 def mend(word: str, known: Iterable[str]) -> str:
     """The known word that this is a slip of the finger for, else the word itself."""
     known = list(known)
-    if len(word) < 4 or word in known or not word.isascii() or not word.isalpha():
+    if len(word) < 3 or word in known or not word.isascii() or not word.isalpha():
         return word
+    if len(word) == 3:
+        known = [other for other in known if sorted(other) == sorted(word) or (other in COLOUR and other[:3] == word and len(other) == 4)]
     close = [(closeness(word, other), other) for other in known if abs(len(other) - len(word)) <= 2 and len(other) >= 3]
     best = max(close, default=(0.0, word))
     return best[1] if best[0] >= 0.78 else word

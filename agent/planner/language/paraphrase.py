@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import pairwise
 
-from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, bare, unknown
+from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, bare, unknown, which
 from agent.planner.language.lexicon import COLOUR, TIMES, listed
 from agent.planner.language.referring import Ref, Talk, refer
 from agent.types import Scene
@@ -23,7 +24,10 @@ ALWAYS = (
     (r"^(?:put|set|lay|place|take|move|get) (.+?) (?:out of|off of|off|out from|away from|from) (?:.+) and (?:put|place) (?:it|them) (.+)$", r"put \1 \2"),
     (rf"^(?:{PUT}) (.+)$", r"put \1"),
     (r"^put (.+) up (on|in) (.+)$", r"put \1 \2 \3"),
-    (r"^put (.+) (?:back|down|over) (in|on|into|onto|inside|next to|beside|behind|left of|right of) (.+)$", r"put \1 \2 \3"),
+    (r"^(?:put|bring|move|take|place) (.+) (?:back|down|over) (in|on|into|onto|to|inside|next to|beside|behind|left of|right of) (.+)$",
+     r"put \1 \2 \3"),
+    (rf"^(?:{PUT}|put) (.+) (?:inside|in there|in|there|into)$", r"put \1 in it"),
+    (rf"^(?:{PUT}|put) (.+) (?:on top|on there|on)$", r"put \1 on it"),
     (r"^put (.+) from (?:the )?(?:\w+ )?\w+ (to|into|in|on|onto) (.+)$", r"put \1 \2 \3"),
     (r"^put (in|on|into|onto|inside|behind|next to|beside) (the \w+(?: \w+)?) (the .+)$", r"put \3 \1 \2"),
     (r"^(?:in|into|inside) (.+?) (?:put|place) (.+)$", r"put \2 in \1"),
@@ -31,8 +35,8 @@ ALWAYS = (
     (r"^(.+?) (?:goes|go|belongs|belong|should go|should be|must be|must go|has to be|needs to be|needs to go|is|are) "
      r"((?:in|on|into|onto|inside|behind|next to|beside|left of|right of|to the|on top of|in front of) .+)$", r"put \1 \2"),
     (r"^(?:is|are|be|get|have|keep|make) ?(.+) (?:opened|open)$", r"open \1"),
-    (r"^(.+) (?:is|are|should be|must be|needs to be|has to be|be|stays|stay) (?:opened|open)$", r"open \1"),
-    (r"^(.+) (?:is|are|should be|must be|needs to be|has to be|be|stays|stay) (?:closed|shut)$", r"close \1"),
+    (r"^(.+?) (?:is|are|should be|must be|needs to be|has to be|be|stays|stay) (?:opened|open)$", r"open \1"),
+    (r"^(.+?) (?:is|are|should be|must be|needs to be|has to be|be|stays|stay) (?:closed|shut)$", r"close \1"),
     (r"^(?:have|get|keep|make|push|slide) (.+) (?:closed|shut|close|in|back in)$", r"close \1"),
     (r"^(?:slam|seal|push in|slide in|slam shut|shut|push shut|push close|close up) (.+)$", r"close \1"),
     (r"^(?:slide|draw|yank|pull|open up|slide out|pull open|draw open|unlock|unclose) (?:out )?(.+?)(?: out| open)?$", r"open \1"),
@@ -70,15 +74,17 @@ TOWER = re.compile(
 STACK_MANY = re.compile(
     r"^(?:stack|pile)(?: up)? (.+?)(?: up| together| on top of each other| on each other| in a tower| into a tower| in a stack)?$"
 )
+BESIDE = re.compile(rf"^(?:{PUT}|put) (.+?)(?: over)?(?: a bit| a little| further)? (?:to |towards? )?(?:the )?(left|right|front|back|forward|backward|side)s?$")
+TIDY = re.compile(r"^(?:clean|clear|tidy)(?: up)?(?: the)?(?: table| desk| place| workspace| everything| blocks| mess)?(?: up)?$")
 MATCH = re.compile(
     r"^(?:put|place|move|drop|sort|bring|arrange|match|set|get|throw)(?: up)? (.+?) ?(?:(in|into|on|onto|to|with|inside|by)(?: .*?)?"
-    r"(?:same|matching|corresponding|respective|own|like|colour|right)(?:.*?)( bowls?| blocks?| dish(?:es)?| colours?)?.*)$"
+    r"(?:same|matching|corresponding|respective|own|like|colour|right|its|their)(?:.*?)( bowls?| blocks?| dish(?:es)?| colours?)?.*)$"
 )
 
 
 def paraphrases(text: str, talk: Talk, grammar: Grammar) -> Iterator[Reading]:
     """Other readings of a clause, likeliest first."""
-    for reader in (light, tower, matching, empty, removal, aside):
+    for reader in (light, tower, matching, tidy, empty, removal, aside, beside, swap):
         if (reading := reader(text, talk, grammar)) is not None:
             yield reading
     for pattern, words in ALWAYS:
@@ -105,6 +111,11 @@ def light(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
         text = "turn off the light"
     elif re.fullmatch(r"(make|get) it (bright|light)", text):
         text = "turn on the light"
+    if found := re.match(r"^(?:toggle|flip|switch|press|push|change) (.+)$", text):
+        ref = refer(found[1].split(), talk)
+        one = ref.names[0] if ref and len(ref.names) == 1 and ref.mode == "one" else None
+        if one in talk.scene.names("light", "led", "lamp") and (button := button_of(str(one), talk.scene)):
+            return grammar.match(f"press the {button}", talk)
     if not (found := LIGHT.match(text)):
         return None
     what = next(part for name, part in found.groupdict().items() if part)
@@ -159,9 +170,11 @@ def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
         what = many[1]
     else:
         return None
-    ref = refer(what.split(), talk)
+    ref = refer(what.split(), replace(talk, kinds=("block",)))
     if ref is None:
         return None
+    if ref.mode == "unclear":
+        return which(ref, list(ref.names)) if ref.names else unknown(ref, next(iter(grammar.library)), talk)
     if len(ref.names) < 2 and ref.mode == "all" and ref.names:
         return Doubt("ask", f"A tower needs two blocks or more; which ones, besides the {ref.names[0]}?", rank=3)
     if not ref.names:
@@ -194,7 +207,7 @@ def ordered(names: list[str], order: re.Match[str] | None, text: str, talk: Talk
 def chain(names: list[str], grammar: Grammar, talk: Talk) -> Reading | None:
     """Each on the one before."""
     clauses: list[Clause] = []
-    for below, above in zip(names, names[1:], strict=False):
+    for below, above in pairwise(names):
         verb = "put" if talk.scene.find(below).kind != "block" else "stack"
         reading = grammar.match(f"{verb} the {above} on the {below}", talk)
         if reading is None or isinstance(reading, Doubt):
@@ -205,7 +218,7 @@ def chain(names: list[str], grammar: Grammar, talk: Talk) -> Reading | None:
 
 def matching(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     """ "put the blocks in the bowls of the same colour": each with its own."""
-    if not (found := MATCH.match(text)) or not re.search(r"\b(same|matching|corresponding|respective|own|colour|colours|like)\b", text):
+    if not (found := MATCH.match(text)) or not re.search(r"\b(same|matching|corresponding|respective|own|colour|colours|like|its|their)\b", text):
         return None
     ref = refer(found[1].split(), talk)
     kinds = [kind for word, kind in (("bowl", "bowl"), ("dish", "bowl"), ("drawer", "drawer")) if word in text] or ["bowl"]
@@ -282,6 +295,31 @@ def empty(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     if places and not inside:
         return Doubt("none", f"There is nothing in the {bare(found[1])}, so there is nothing to take out.", rank=3)
     return to_table(inside, talk, grammar) if inside else None
+
+
+def tidy(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "tidy up": where to?"""
+    if not TIDY.match(text):
+        return None
+    places = tuple(talk.scene.names("bowl", "drawer"))
+    return Doubt("ask", "Where shall I put the blocks?", places, "there", 4, sentence="put all the blocks in there")
+
+
+def beside(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "push the red block to the left": of what?"""
+    if not (found := BESIDE.match(text)) or not (ref := refer(found[1].split(), talk)) or len(ref.names) != 1:
+        return None
+    relation = {"left": "left of", "right": "right of", "front": "in front of", "forward": "behind", "side": "next to"}.get(found[2], "behind")
+    others = tuple(name for name in talk.scene.names("block", "bowl") if name not in ref.names)
+    sentence = f"put the {ref.names[0]} {relation} there"
+    question = f"I can put the {ref.names[0]} {relation} another thing, not just anywhere on that side. {relation.capitalize()} what?"
+    return Doubt("ask", question, others, "there", 4, sentence=sentence)
+
+
+def swap(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    if not re.match(r"^(swap|exchange|switch)\b.*\b(and|with|for)\b", text):
+        return None
+    return Doubt("ask", "I do not swap things by myself. Tell me, one after the other, where each of them goes.", rank=3)
 
 
 def to_table(names: list[str], talk: Talk, grammar: Grammar) -> Reading | None:

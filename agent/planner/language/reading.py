@@ -31,7 +31,7 @@ NOT = re.compile(r"^(?:not|do not use|do not take|anything but) (?:in |on |into 
 UNDO = re.compile(
     r"^(?:undo|revert|take that back|put (?:it|them|that|everything|the [\w ]+) back(?: where .*)?|go back to .*)(?: (?:it|that|this|the last step|.*move))?$"
 )
-ASKING = re.compile(r"^(what|where|which|who|how|why|do you|are you|is there|are there)\b")
+ASKING = re.compile(r"^(what|where|which|who|how|why|do you|are you|is|are|did|does|has|have you) ")
 
 
 @dataclass(frozen=True)
@@ -78,7 +78,9 @@ class Reader:
             return replace(before, doubt=doubt, pending="")
         scene, earlier = request.scene, [step for step in request.history if step.said <= k]
         text = self.sentences.spell(words, scene)
-        if not text:
+        letters = [char for char in words if char.isalpha()]
+        foreign = sum(not char.isascii() for char in letters) > 0.3 * len(letters)
+        if not text or foreign:
             return replace(before, doubt=self.nothing_said(words, before), pending="")
         talk = self.talk(before, earlier, scene)
         if before.doubt and before.pending and (answered := self.answer(text, before, talk, k)):
@@ -102,6 +104,8 @@ class Reader:
         talk = Talk(scene, verbs=self.sentences.verbs)
         for step in earlier:
             talk = talk.mention(*(value for value in step.subtask.args.values() if value in scene.names()))
+        if scene.holding:
+            talk = talk.mention(scene.holding)
         here = tuple(clause for clause in before.clauses if set(clause.things) <= set(scene.names()))
         return told(talk, here)
 
@@ -114,13 +118,13 @@ class Reader:
         reply = NO.sub("", text)
         reply = MEANT.sub("", reply)
         ref = refer(reply.split(), replace(talk, recent=()))
-        if ref is None or not doubt.phrase or not ref.names or doubt.phrase not in before.pending:
+        if ref is None or not doubt.phrase or not ref.names or doubt.phrase not in (doubt.sentence or before.pending):
             return None
         if len(ref.names) > 1 and ref.mode == "one" and (left := [name for name in ref.names if name in doubt.choices]):
             ref = replace(ref, names=tuple(left))
         if len(ref.names) == 1:
             reply = f"the {ref.names[0]}"
-        sentence = re.sub(rf"(?<!\w){re.escape(doubt.phrase)}(?!\w)", reply, before.pending, count=1)
+        sentence = re.sub(rf"(?<!\w){re.escape(doubt.phrase)}(?!\w)", reply, doubt.sentence or before.pending, count=1)
         base = replace(before, doubt=None, pending="")
         return self.added(sentence, k, base, self.sentences.read(sentence, talk), front=False)
 
@@ -138,14 +142,14 @@ class Reader:
         if again and not plain:
             said = base.clauses[current].words if current is not None else "it"
             return replace(base, doubt=Doubt("ask", f"You said no to '{said}'. What shall I do instead?", ("skip it",)), pending="")
+        if ASKING.match(plain):
+            return replace(base, doubt=self.reply(plain, talk), pending="")
         if again and current is not None and (changed := self.exchanged(plain, base, talk, current, k)):
             return changed
         front = bool(AT_ONCE.match(plain)) or bool(BUT_NOW.match(text))
         found = self.sentences.read(AT_ONCE.sub("", plain) or plain, talk)
         if refused and current is not None and not found.doubt and found.clauses:
             base = replace(base, clauses=tuple(c for i, c in enumerate(base.clauses) if i != current))
-        if found.doubt and ASKING.match(plain):
-            found = replace(found, doubt=self.reply(plain, talk))
         return self.added(AT_ONCE.sub("", plain), k, base, found, front)
 
     def current(self, base: Understanding, scene: Scene, earlier: Sequence[Step]) -> int | None:
@@ -257,6 +261,10 @@ class Reader:
                 f"the {name} is {listed(place) or ('in my hand' if scene.holding == name else 'here')}" for name, place in places.items()
             )
             return Doubt("none", f"{listed(told_places).capitalize()}.")
+        named = [name for name in scene.names() if re.search(rf"\b{re.escape(name)}\b", text)]
+        facts = [f"the {f[1]} is {f[0]}" + (f" the {f[2]}" if len(f) == 3 else "") for f in scene.facts if f[1] in named and f[0] != "clear"]
+        if named and facts:
+            return Doubt("none", f"{listed(facts[:6]).capitalize()}.")
         held = f"I hold the {scene.holding}" if scene.holding else "my hand is empty"
         return Doubt("none", f"I see {listed(f'the {name}' for name in scene.names())}; {held}.")
 

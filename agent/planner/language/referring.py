@@ -31,6 +31,8 @@ class Talk:
     """The latest things that were spoken of together."""
     without: frozenset[str] = frozenset()
     """Things the person has excluded."""
+    kinds: tuple[str, ...] = ()
+    """The kinds that make sense where the phrase stands, if that is known."""
     verbs: frozenset[str] = frozenset()
     """Words that begin a skill's sentence: they do not belong to a noun phrase."""
 
@@ -47,8 +49,9 @@ class Ref:
     text: str
     names: tuple[str, ...]
     """The things that fit; none if there is no such thing."""
-    mode: Literal["one", "all", "any", "it"] = "one"
-    """one: exactly one of the names is meant. all: every one. any: whichever, `count` of them. it: the first that makes sense."""
+    mode: Literal["one", "all", "any", "it", "unclear"] = "one"
+    """one: exactly one of the names is meant. all: every one. any: whichever, `count` of them. it: the first that makes sense.
+    unclear: a part of the phrase stands for several of the names, and the rest is lost if that part is taken for the whole."""
     count: int = 1
     head: str | None = field(default=None, compare=False)
     """The kind of thing spoken of, where the phrase says it."""
@@ -68,6 +71,9 @@ def refer(words: list[str], talk: Talk) -> Ref | None:
             if base and without and without.names:
                 names = tuple(name for name in base.names if name not in without.names)
                 return replace(base, text=text, names=names)
+    if " or " in text and (either := [refer(part.split(), talk) for part in text.split(" or ")]) and all(either):
+        names = tuple(dict.fromkeys(name for ref in either if ref for name in ref.names))
+        return Ref(text, names, "any")
     if (joined := together(words, talk, text)) is not None:
         return joined
     return narrowed(words, talk, text) or simple(words, talk, text)
@@ -82,6 +88,8 @@ def special(words: list[str], talk: Talk, text: str) -> Ref | None:
         return Ref(text, talk.recent, "it")
     if set(bare) <= PLURAL_PRONOUNS | ALL and (set(bare) & PLURAL_PRONOUNS or bare == ["both"]):
         return Ref(text, talk.group or talk.recent[:2], "all", 2)
+    if bare in (["something"], ["anything"], ["any", "thing"], ["something", "else"]):
+        return Ref(text, tuple(talk.scene.names(*talk.kinds)), "any")
     if bare in (["everything"], ["all"], ["all", "things"], ["all", "objects"], ["everything", "else"], ["rest"], ["all", "rest"]):
         names = [name for name in talk.scene.names() if name not in talk.without]
         left = [name for name in names if name not in (talk.recent if bare[-1] in {"else", "rest"} else ())]
@@ -111,8 +119,8 @@ def together(words: list[str], talk: Talk, text: str) -> Ref | None:
     if any(ref is None for ref in refs):
         return None
     known = [ref for ref in refs if ref is not None]
-    if wrong := next((ref for ref in known if len(ref.names) != 1 and ref.mode == "one"), None):
-        return wrong
+    if wrong := next((ref for ref in known if not ref.names or (len(ref.names) != 1 and ref.mode != "all")), None):
+        return replace(wrong, mode="unclear")
     names = tuple(dict.fromkeys(name for ref in known for name in ref.names))
     return Ref(text, names, "all", len(names))
 
@@ -120,7 +128,7 @@ def together(words: list[str], talk: Talk, text: str) -> Ref | None:
 def narrowed(words: list[str], talk: Talk, text: str) -> Ref | None:
     """A phrase with a place: "the block in the drawer", "the cube that is left of the bowl", "the block from the drawer"."""
     for start in range(1, len(words)):
-        relation, after = relation_at([word for word in words], start)
+        relation, after = relation_at(words, start)
         if relation is None:
             continue
         head = words[:start]
@@ -156,6 +164,9 @@ def simple(words: list[str], talk: Talk, text: str) -> Ref | None:
         return None
     bare = [word for word in words if word not in DETERMINERS and word not in {"handle", "knob", "cap"}]
     indefinite = words[0] in {"a", "an", "any", "some"} or words[:2] == ["one", "of"]
+    if bare in (["others"], ["other", "ones"]):
+        names = [name for name in talk.scene.names(*talk.kinds) if name not in talk.recent and name not in talk.without]
+        return Ref(text, tuple(names), "all", max(1, len(names)))
     many, count, extremes, rest = False, 0, [], []
     for word in bare or [words[-1]]:
         if word in ALL:
@@ -174,6 +185,7 @@ def simple(words: list[str], talk: Talk, text: str) -> Ref | None:
     rest = [*rest[:-1], singular(rest[-1])] if plural else rest
     names = [thing.name for thing in talk.scene.things if all(fits(word, thing, talk.scene) for word in rest)]
     names = [name for name in names if name not in talk.without] or names
+    names = [name for name in names if not talk.kinds or talk.scene.find(name).kind in talk.kinds] or names
     head = next((thing.kind for thing in talk.scene.things if rest and fits(rest[-1], thing, talk.scene) and rest[-1] not in GENERIC), None)
     for word in extremes:
         names = pick_extreme(word, names, talk)

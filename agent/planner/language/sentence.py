@@ -35,7 +35,7 @@ SINCE = re.compile(r"^(.+?) ,? ?(?:after|once|as soon as|when)(?: you have| you)
 WITHOUT = re.compile(
     r"^(.+?) ,? ?(?:without|but do not|and do not|, do not|do not)(?: ever)? (?:touch|move|use|disturb|pick|take|shift|knock)(?: up)? (.+)$"
 )
-LEAVE = re.compile(r"^(?:leave|keep|ignore) (.+?)(?: (?:alone|there|as is|in place|untouched|where .+|as it is|out of it|out|be))?$")
+LEAVE = re.compile(r"^(?:leave|keep) (.+?)(?: (?:alone|there|as is|in place|untouched|where (?:it|they|that) (?:is|are)|as it is|out of it|out|be))?$")
 FORBID = re.compile(
     r"^(?:do not|never|not|avoid|no|do not ever)(?: ever)? (?:touch|move|use|disturb|pick|take|mov|put|go near|grab|lift|touching|moving|using)"
     r"(?: up| with)? (.+)$"
@@ -59,6 +59,7 @@ class SentenceReader:
         self.grammar = grammar
         verbs = {word for phrase in f"{PUT}|{PICK}".split("|") for word in phrase.split()} | {"stack", "open", "close", "press", "turn"}
         self.verbs = frozenset({*grammar.verbs, *verbs, "move"} - {"light", "rest", "me", "up", "one"})
+        self.whole_verbs = {parts[0] for _, parts in grammar.templates if len(parts) == 2 and isinstance(parts[0], str)}
         self.known = FUNCTION | BEYOND | set(COLOUR) | GENERIC | DETERMINERS | set(NUMBERS) | self.verbs | grammar.words
         self.known |= {word for words in KINDS.values() for word in words.split()}
 
@@ -77,7 +78,7 @@ class SentenceReader:
         talk = replace(talk, verbs=self.verbs)
         avoid: set[str] = set()
         clauses: list[Clause] = []
-        for segment in filter(None, THEN.split(text)):
+        for segment in filter(None, THEN.split(self.plain_and(text))):
             segment = segment.strip(" ,")
             if not segment:
                 continue
@@ -91,6 +92,17 @@ class SentenceReader:
             if len(clauses) > MOST_CLAUSES:
                 return Sentence((), frozenset(), Doubt("ask", f"That is more than {MOST_CLAUSES} things at once. What shall I do first?"))
         return Sentence(tuple(merged(clauses)), frozenset(avoid))
+
+    def plain_and(self, text: str) -> str:
+        """ "put the red block and then the green block in the bowl", "pick up and place the red block there": one clause, not two."""
+        words = "|".join(sorted(self.verbs | {"go", "do", "leave", "make", "it", "if", "finally"}))
+        text = re.sub(rf"(?:,? and then|,? then|,? and finally) (?!(?:{words}|and|then|,|;)\b)(?=\w)", " and ", text)
+        found = re.match(rf"^({words})(?: up)? and (?:then )?({words}) (.+)$", text)
+        if found and found[1] != found[2]:
+            first, second, rest = found.groups()
+            alone = f"{first} {rest}"
+            return f"{alone} and {second} it" if first in self.whole_verbs and second in self.whole_verbs else f"{second} {rest}"
+        return text
 
     def segment(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> Sentence:
         """What stands between two "then": clauses joined by "and" or a comma, perhaps with a "before" or an exception."""
@@ -154,6 +166,7 @@ class SentenceReader:
         text = re.sub(r"^(?:also|too|and|now|finally|but|to|it is|there|that) (?=\w)", "", text)
         text = re.sub(r" (?:too|as well|also|now|once more|please|away)$", "", text) if " " in text else text
         text, times = times_of(text)
+        text = re.sub(r"^(?:second|third|fourth|last) (?=\w)", "", text)
         readings: list[Doubt] = []
         for reading in self.readings(text, talk, before):
             if isinstance(reading, list):
@@ -174,8 +187,10 @@ class SentenceReader:
             found.append(reading)
             if isinstance(reading, list):
                 return found
-        if before and not (set(text.split()[:1]) & self.verbs):
-            found += self.elided(text, talk, before[-1])
+        if not (set(text.split()[:1]) & self.verbs):
+            found += self.elided(text, talk, before[-1]) if before else []
+            if (reading := self.grammar.match(f"put {text}", talk)) is not None:
+                found.append(reading)
         return found
 
     def elided(self, text: str, talk: Talk, last: Clause) -> list[Reading]:
@@ -203,8 +218,14 @@ def told(talk: Talk, clauses: list[Clause] | tuple[Clause, ...]) -> Talk:
 def merged(clauses: list[Clause]) -> list[Clause]:
     """Without the clauses that the next one brings along anyway: "take it out of the drawer and put it in the bowl" is one move."""
     kept = []
-    for clause, after in zip(clauses, [*clauses[1:], None], strict=True):
+    clauses = [clause for clause, left in zip(clauses, [None, *clauses], strict=False) if left is None or not repeated(left, clause)]
+    for clause, after in zip(clauses, [*clauses[1:], None], strict=False):
         moves_on = after and not after.removal and after.call.skill_name() in ("place", "stack") and after.things[:1] == clause.things[:1]
         if not (clause.removal and moves_on):
             kept.append(clause)
     return kept
+
+
+def repeated(clause: Clause, after: Clause) -> bool:
+    """ "pick up the block and hold it" is one thing; "press it and press it" is two."""
+    return clause.call == after.call and clause.goal == after.goal and clause.call.skill_name() in ("pick", "place", "stack", "open", "close")
