@@ -11,10 +11,13 @@ import numpy as np
 
 from agent.errors import RecordError
 from agent.executor.record import STOP, read_steps, segments
-from agent.executor.run import Run, reach
+from agent.executor.run import Run, reach, versions
 from agent.types import Array, Frozen, Robot, RobotSpec
 
 Progress = Callable[[int, int], None]
+
+MATTER = ("sim code", "pybullet", "numpy", "python")
+"""Versions that a simulation depends on."""
 
 
 class Verdict(Frozen):
@@ -26,6 +29,7 @@ class Verdict(Frozen):
     steps: int
     """Rows and stops that were carried out again."""
     segments: int
+    """Parts that were replayed: more than one if the run was resumed."""
     fingerprints: int
     """Fingerprints of the whole world that were compared, besides the state measured after every step."""
     tick: int | None = None
@@ -64,19 +68,23 @@ def replay(path: Path, make_robot: Callable[[], Robot], progress: Progress = lam
                 done += 1
                 progress(done, total)
         except Differs as gap:
-            sentence = f"Run {run.id} does NOT repeat itself: equal for {done} of {total} steps, then at tick {gap.tick} {gap}."
-            return Verdict(run=run.id, equal=False, sentence=sentence, steps=done, segments=len(parts), fingerprints=checked, tick=gap.tick)
+            told = f"equal for {done} of {total} steps, then at tick {gap.tick} {gap}.{changed(run, segment)}"
+            sentence = f"Run {run.id} does NOT repeat itself: {told}"
+            return Verdict(run=run.id, equal=False, sentence=sentence, steps=done, segments=segment, fingerprints=checked, tick=gap.tick)
         finally:
             getattr(robot, "close", lambda: None)()
-    last = parts[-1][1]
-    seconds = sum(float(steps["time"][-1] - steps["time"][0]) for _, steps, _ in parts if len(steps))
-    resumed = f" in {len(parts)} parts, because it was resumed" if len(parts) > 1 else ""
-    world = f" and {checked} fingerprints of the whole world" if checked else ""
-    sentence = (
-        f"Run {run.id} repeats itself bit for bit: {total} steps ({seconds:.1f} s){resumed}, "
-        f"every measured state{world} equal, up to tick {int(last['tick'][-1])}."
-    )
+    sentence = praise(run, [steps for _, steps, _ in parts], checked)
     return Verdict(run=run.id, equal=True, sentence=sentence, steps=total, segments=len(parts), fingerprints=checked)
+
+
+def praise(run: Run, parts: list[Array], checked: int) -> str:
+    """The sentence for a run that repeats itself."""
+    seconds = sum(float(steps["time"][-1] - steps["time"][0]) for steps in parts if len(steps))
+    resumed = f" in {len(parts)} parts, because it was resumed" if len(parts) > 1 else ""
+    world = f" and {checked} fingerprint{'s' * (checked != 1)} of the whole world" if checked else ""
+    steps = f"{sum(len(steps) for steps in parts)} steps ({seconds:.1f} s of robot time)"
+    last = max(int(steps["tick"][-1]) for steps in parts if len(steps))
+    return f"Run {run.id} repeats itself bit for bit: {steps}{resumed}, every measured state{world} equal, up to tick {last}."
 
 
 def begin(robot: Robot, run: Run, segment: int, spec: RobotSpec) -> None:
@@ -93,6 +101,16 @@ def begin(robot: Robot, run: Run, segment: int, spec: RobotSpec) -> None:
     if load is None or not (run.folder / world).is_file():
         raise RecordError(f"Run {run.id} was resumed from the snapshot '{world}', which this robot cannot load or the folder lacks.")
     load(run.folder / world)
+
+
+def changed(run: Run, segment: int) -> str:
+    """What is no longer as it was when the segment was recorded, of all that a simulation depends on; with a leading space."""
+    told = [event for event in run.events if event["kind"] == "started" or (event.get("segment") == segment and event["kind"] == "resumed")]
+    then, now = told[-1].get("versions", {}), versions()
+    unequal = [
+        f"{name} ({then[name]} then, {now.get(name, 'none')} now)" for name in MATTER if name in then and then[name] != now.get(name)
+    ]
+    return f" Changed since it was recorded: {', '.join(unequal)}." if unequal else ""
 
 
 def fingerprints(run: Run, segment: int) -> dict[int, str]:

@@ -8,6 +8,7 @@ import pytest
 
 from agent.errors import RecordError
 from agent.executor.record import Recorder, Run, read_steps
+from agent.executor.run import versions
 from agent.replay import Verdict, compare, replay
 from agent.types import Array, Robot
 from tests.executor.body import Body, rows
@@ -36,6 +37,16 @@ def test_a_run_repeats_itself_bit_for_bit(tmp_path: Path) -> None:
 def test_another_seed_is_found_at_the_first_tick(tmp_path: Path) -> None:
     verdict = replay(recorded(tmp_path, seed=4).folder, lambda: Body(seed=5))
     assert not verdict.equal and verdict.tick == 1 and "does NOT repeat itself" in verdict.sentence
+
+
+def test_code_that_has_changed_since_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = recorded(tmp_path)
+    assert "Changed" not in replay(run.folder, lambda: Body(seed=5)).sentence
+    now = versions()
+    monkeypatch.setattr("agent.replay.versions", lambda: {**now, "sim code": "0123456789ab", "ray": "0"})
+    verdict = replay(run.folder, lambda: Body(seed=5))
+    assert verdict.sentence.endswith(f"Changed since it was recorded: sim code ({now['sim code']} then, 0123456789ab now).")
+    assert replay(run.folder, Body).equal, "what has changed does not matter if the outcome is equal"
 
 
 def test_a_missing_disturbance_is_found_at_its_tick(tmp_path: Path) -> None:

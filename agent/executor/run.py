@@ -11,7 +11,7 @@ A resumed run goes on in the same folder: its second part writes steps-2.bin and
 
 Kinds in use, with their fields; others are welcome, and readers skip what they do not know:
     started           words, versions, machine, and what the caller knows: config, seed, scene, policy
-    resumed           segment, world (file name or null)
+    resumed           segment, world (file name or null), versions
     said              by ("person" | "robot"), words
     looked            scene
     decision          options [{words, say, can, score}], chosen, runner_up, why, score_source (agent/planner/saycan.py)
@@ -37,7 +37,10 @@ import threading
 import unicodedata
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
 from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Self
 
@@ -184,7 +187,7 @@ class Run:
         found = load is not None and world.exists()
         if found:
             shutil.copyfile(world, mine)
-        self.write("resumed", segment=segment, world=mine.name if found else None)
+        self.write("resumed", segment=segment, world=mine.name if found else None, versions=versions())
         if load is not None and found:
             load(mine)
         return found
@@ -199,6 +202,12 @@ class Run:
             times = {"started": events[0]["time"], "finished": now()} if events else {}
             self.summarise(status=status, why=why, words=self.words, segments=self.segment, **times, **summary)
             self._log.close()
+
+    def close(self) -> None:
+        """Let other processes write here; the next `write` opens the log again."""
+        with self._lock:
+            self._log.close()
+            self._next = None
 
     def summarise(self, **fields: Any) -> None:
         """Replace run.json."""
@@ -260,14 +269,25 @@ def now() -> str:
 
 
 def versions() -> dict[str, str]:
-    """Python and the packages that decide what a run does; only those that are installed."""
+    """Python, the packages that decide what a run does, as far as they are installed, and digests of saydo's own code."""
     found = {"python": platform.python_version()}
     for package in PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             continue
-    return found
+    return found | {f"{package} code": code_digest(package) for package in ("agent", "sim")}
+
+
+@cache
+def code_digest(package: str) -> str:
+    """The first twelve digits of a sha256 over a package's source and data files; nothing is imported for it."""
+    spec = find_spec(package)
+    digest = sha256()
+    for folder in spec.submodule_search_locations or () if spec else ():
+        for file in sorted(file for file in Path(folder).rglob("*") if file.suffix in (".py", ".yaml")):
+            digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
 
 
 def machine() -> dict[str, Any]:
