@@ -134,6 +134,8 @@ def trained(model: Pi0, inputs: Inputs, io: Arrays) -> Arrays:
 
 
 def sampled(model: Pi0, inputs: Inputs, io: Arrays) -> Arrays:
+    if "in/sample_noise" not in io:
+        return {}
     noise = io["in/sample_noise"]
     counts = {name: int(name.rsplit("_", 1)[1]) for name in io if name.startswith("out/sample_actions_")}
     ours = {name: model.sample(inputs, noise, steps) for name, steps in counts.items()}
@@ -221,7 +223,9 @@ def published_gradients(model: Pi0, inputs: Inputs, io: Arrays) -> Arrays:
 
 
 def in_bf16(mixed: Pi0, inputs: Inputs, io: Arrays) -> Arrays:
-    return {
-        "out/bf16_train_v_t": mixed(inputs, noisy(io), io["in/time"]),
-        "out/bf16_sample_actions_10": mixed.sample(inputs, io["in/sample_noise"], 10),
-    }
+    ours: Arrays = {}
+    if "out/bf16_train_v_t" in io:
+        ours["out/bf16_train_v_t"] = mixed(inputs, noisy(io), io["in/time"])
+    if "out/bf16_sample_actions_10" in io:
+        ours["out/bf16_sample_actions_10"] = mixed.sample(inputs, io["in/sample_noise"], 10)
+    return ours
