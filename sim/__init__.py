@@ -1,7 +1,18 @@
 """The simulated workbench: a Panda at a table, contact physics, simulated time."""
 
-import contextlib
-import io
+import os
 
-with contextlib.redirect_stderr(io.StringIO()):  # pybullet announces its build time, in the middle of our conversation
-    import pybullet  # noqa: F401
+
+def _import_pybullet_quietly() -> None:
+    """It announces its build time on file descriptor 2 when it is imported, in the middle of our conversation."""
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        import pybullet  # noqa: F401
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
+
+
+_import_pybullet_quietly()
