@@ -7,7 +7,7 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from agent.errors import PolicyError
-from agent.executor.models.rdt import RDT, RDT_1B, RDT_170M, RDT_TINY, RDTConfig, Senses
+from agent.executor.models.rdt import RDT, RDT_1B, RDT_170M, RDT_TINY, RDTConfig, Senses, attend
 from agent.executor.models.sampling import guide_from
 from benchmarks.parity_rdt import rdt_sets
 
@@ -229,6 +229,15 @@ def test_compiled_equals_eager():
     compiled = torch.compile(model.denoise, fullgraph=True, backend="aot_eager")
     with torch.no_grad():
         assert torch.allclose(compiled(noise, t, senses, memories), model.denoise(noise, t, senses, memories), atol=1e-6)
+
+
+@pytest.mark.parametrize("masked", [False, True])
+def test_attention_for_training_in_bf16_equals_the_fused_kernel(masked: bool):
+    q, k, v = torch.randn(3, 2, 4, 6, 8, generator=torch.Generator().manual_seed(0)).bfloat16()
+    mask = (torch.arange(6) < 4).expand(2, 1, 1, 6) if masked else None
+    plain, fused = attend(q.clone().requires_grad_(), k, v, mask), attend(q, k, v, mask)
+    assert plain.requires_grad and plain.shape == (2, 6, 32)
+    assert torch.allclose(plain.float(), fused.float(), atol=0.02)
 
 
 def test_loss_teaches_absent_slots_to_be_zero():
