@@ -158,15 +158,14 @@ class Motion:
         """The row for this tick; None if the robot was made to stand for this round instead."""
         tick = observation.tick
         delay = self.config.delay_ticks if self.executor.lockstep else self.delays.expected()
-        if self.asked is None and self.buffer.due(tick, delay):
+        recovered = self._collect(tick)
+        if self.asked is None and not recovered and self.buffer.due(tick, delay):
             self._ask(observation)
-        if self.asked is not None and (not self.executor.lockstep or tick >= self.asked.tick + delay or self.last is None):
-            self._collect(tick)
+            recovered = self._collect(tick)
         row = self.buffer.row(tick)
         if row is not None:
             self.dry_since = None
-            return row
-        return self._starve(observation)
+        return row if row is not None or recovered else self._starve(observation)
 
     # --- asking and answers -------------------------------------------------------------------------------------------------
 
@@ -178,17 +177,24 @@ class Motion:
         self.asked = Asked(number, observation.tick, self.buffer.epoch, monotonic())
         self._tell("chunk_asked", tick=observation.tick)
 
-    def _collect(self, tick: int) -> None:
-        """Take the answer if it is there, or, in lockstep, once it is there; a robot in motion is stopped if it fails to come."""
-        assert self.asked is not None
+    def _collect(self, tick: int) -> bool:
+        """Take the answer if it is there. In lockstep: not before its time, and then wait for it.
+
+        True if it failed to come, and the robot was stopped and the policy recovered: the tick is over.
+        """
+        lockstep = self.executor.lockstep
+        if self.asked is None or (lockstep and self.last is not None and tick < self.asked.tick + self.config.delay_ticks):
+            return False
         left = self.asked.since + self.config.chunk_deadline_s - monotonic()
-        answer = self._wait(left if self.executor.lockstep else 0.0)
-        if answer is None and (self.executor.lockstep or left <= 0):
+        answer = self._wait(left if lockstep else 0.0)
+        if answer is None and (lockstep or left <= 0):
             self._fault(f"the policy did not answer within {self.config.chunk_deadline_s:g} s")
         elif answer is not None:
             self._take(answer, tick)
-        if self.trouble is not None and (self.executor.lockstep or self.buffer.row(tick) is None):
-            self._recover()
+        if self.trouble is None or (self.buffer.row(tick) is not None and not lockstep):
+            return False
+        self._recover()
+        return True
 
     def _wait(self, seconds: float) -> Answer | None:
         """The answer to the request in flight, within `seconds`; keeps listening for a stop."""
@@ -213,7 +219,8 @@ class Motion:
             return self._folly(problem)
         assert answer.chunk is not None
         self.trouble, self.follies = None, 0
-        self.delays.note(tick - asked.tick)
+        if self.last is not None:  # what came while it stood may have been a cold start
+            self.delays.note(tick - asked.tick)
         self._enter(answer, asked, tick)
 
     def _enter(self, answer: Answer, asked: Asked, tick: int) -> None:
