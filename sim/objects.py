@@ -172,12 +172,13 @@ def table() -> str:
 def drawer() -> str:
     """A cabinet with one drawer that slides along −x; its frame: floor level, middle of the cabinet's front."""
     depth, width, height = CABINET
-    wall = 0.008
+    wall, lift = 0.008, 0.003
+    tall = height - wall - lift
     parts = _link("base", _solid(_box((depth, width, wall)), (depth / 2, 0, height - wall / 2), SHELL), 0.0)
     for side, name in ((-1, "right"), (1, "left")):
-        where = (depth / 2, side * (width - wall) / 2, (height - wall) / 2)
-        parts += _part("base", name, _box((depth, wall, height - wall)), 0.0, where, SHELL)
-    parts += _part("base", "back", _box((wall, width - 2 * wall, height - wall)), 0.0, (depth - wall / 2, 0, (height - wall) / 2), SHELL)
+        where = (depth / 2, side * (width - wall) / 2, lift + tall / 2)
+        parts += _part("base", name, _box((depth, wall, tall)), 0.0, where, SHELL)
+    parts += _part("base", "back", _box((wall, width - 2 * wall, tall)), 0.0, (depth - wall / 2, 0, lift + tall / 2), SHELL)
     return _robot("drawer", parts + _drawer_box(width, height))
 
 

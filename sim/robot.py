@@ -51,14 +51,18 @@ class SimRobot:
         self.spec = PANDA
         self.layout, self.seed, self.pace = read_layout(scene), seed, pace
         self._lock = RLock()
-        self._bench = Bench(self.layout, seed)
-        self._mischief = Mischief(self._bench, tuple(disturbances))
-        self._camera = Photographer(self._bench)
+        self._disturbances = tuple(disturbances)
+        self._build()
         self._due: float | None = None
         self._scene: Scene | None = None
         self._applied = self._measured_row(1.0)
         self.rejected: list[tuple[int, str]] = []
         """Commands that were refused, as (tick, why); the robot held instead."""
+
+    def _build(self) -> None:
+        self._bench = Bench(self.layout, self.seed)
+        self._mischief = Mischief(self._bench, self._disturbances)
+        self._camera = Photographer(self._bench)
 
     @property
     def tick(self) -> int:
@@ -177,9 +181,12 @@ class SimRobot:
             snapshot.write(Path(path), *snapshot.take(self._bench, self._mischief, extra))
 
     def load(self, path: str | Path) -> None:
-        """Go back to a saved moment of the same scene, seed and disturbances; RecordError says what differs."""
+        """Go to a saved moment of the same scene, seed and disturbances, in a world made anew: one that has run would remember.
+        RecordError says what differs."""
         state, rest = snapshot.read(Path(path))
         with self._lock:
+            self._bench.close()
+            self._build()
             extra = snapshot.restore(self._bench, self._mischief, state, rest, str(path))
             self._applied = np.array(extra["applied"], dtype=np.float32)
             self.rejected = [(tick, why) for tick, why in extra["rejected"]]
