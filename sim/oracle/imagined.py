@@ -23,6 +23,8 @@ SQUEEZE = 0.13
 FIN = 0.014
 JUST_NOW = 25
 """A button that was pressed within so many ticks is not pressed again."""
+GRIPPED = 0.002
+"""A thing is gripped when the opening is no wider than it by more than this, m."""
 SLACK = 0.004
 """A thing slips out when the opening is this much wider than it, m."""
 
@@ -94,7 +96,7 @@ class Imagined:
         """Inside, centred, and the fingers as far apart as it is wide: so it is gripped, whatever the contact sensors say."""
         x, y, z = self.offset(thing)
         near = abs(x) < 0.016 and abs(y) < 0.006 and abs(z) < 0.025
-        return bool(near and least < self.width - span(thing, self.yaw) < SLACK - 0.001)
+        return bool(near and least < self.width - span(thing, self.yaw) <= GRIPPED)
 
     def straddled(self) -> Thing | None:
         """What stands between the fingers without being held, if anything."""
@@ -136,7 +138,7 @@ class Imagined:
         self.width = max(self.width + step, min(wide, self.width))
         if self.width > wide + SLACK:
             self.held = self.gripped = None
-        elif step < 0 and self.width <= wide + 1e-6:
+        elif step < 0 and self.width <= wide + GRIPPED:
             if thing.kind == "drawer":
                 self.gripped = thing.name
             else:

@@ -15,7 +15,7 @@ from sim.oracle.spots import AIR, Spot, find_spot
 HOME = (0.36, 0.0, 0.40)
 LIFT = 0.20
 """Height of the tool centre point after picking and placing, m."""
-THERE, CLOSING = Near(0.003, 0.004, 0.06), Near(0.012, 0.012, 0.35)
+THERE, LOWERED, CLOSING = Near(0.003, 0.004, 0.06), Near(0.003, 0.001, 0.06), Near(0.012, 0.012, 0.35)
 OPENED, SHUT = 0.125, 0.002
 """How far a gripped drawer is pulled or pushed, m; without a grip, OPENED_ENOUGH and SHUT_ENOUGH will do."""
 OPENED_ENOUGH, SHUT_ENOUGH = 0.105, 0.007
@@ -75,7 +75,7 @@ def put(hand: Imagined, relation: str, target: Thing) -> Move:
     yaw = noted(hand, ("yaw", thing.name, relation, target.name), lambda: yaw_for(hand, thing, spot))
     goal = hand_at(hand, thing, spot, yaw)
     opening = hand.width > span(thing, hand.yaw) + 0.002
-    if at(hand, goal, yaw, CLOSING if opening else THERE):
+    if at(hand, goal, yaw, CLOSING if opening else LOWERED):
         x, y, z = map(float, goal)
         return stay(noted(hand, ("release", thing.name), lambda: choose_release(now(hand), thing, (x, y, z), hand.yaw)))
     return over(hand, goal, yaw, 0.0)

@@ -84,7 +84,7 @@ def in_drawer(scene: Scene, thing: Thing, drawer: Thing) -> Spot:
     start = x + HANDLE_TO_INSIDE
     along = start + min((drawer.joint or 0.0), DRAWER_TRAVEL) / 2
     height = DRAWER_FLOOR + thing.size[2] / 2 + AIR
-    slots = [y + side for side in (0.0, 0.06, -0.06, 0.03, -0.03, 0.085, -0.085)]
+    slots = [y + side for side in (0.0, 0.06, -0.06, 0.03, -0.03, 0.07, -0.07)]
     blocks = obstacles(scene)
     return max((Spot(along, slot, height, 0.0) for slot in slots), key=lambda spot: _score(spot, thing, blocks, (0.0,)))
 
