@@ -10,16 +10,16 @@ started and not before, since its settings are read from the environment at impo
 
 import contextlib
 import ipaddress
-import json
 import logging
 import os
 import shutil
+import signal
 import socket
+import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from typing import Any
 from agent.config import ServeConfig
 from agent.errors import PolicyError
 from agent.executor.remote import RemotePolicy
+from agent.executor.running import Running, announced, find_server, is_alive
 from agent.types import Policy
 
 APP = "saydo"
@@ -116,21 +117,50 @@ def ray_session(config: ServeConfig, port: int | None = None) -> Iterator[bool]:
     if ray.is_initialized():
         yield False
         return
-    folder = tempfile.mkdtemp(prefix="saydo-", dir="/tmp" if os.path.isdir("/tmp") else None)  # Ray's socket paths must stay short
+    with _folder() as folder:
+        try:
+            with _sigterm_kept():
+                ray.init(
+                    num_cpus=config.cpus,
+                    include_dashboard=False,
+                    object_store_memory=128 << 20,
+                    _temp_dir=folder,
+                    log_to_driver=False,
+                    logging_level=logging.ERROR,
+                )
+            yield True
+        finally:
+            ray.shutdown()
+            _set_global_client(None)  # else the next session would talk to this one's controller
+
+
+@contextlib.contextmanager
+def _folder() -> Iterator[str]:
+    """A folder for Ray's sockets and logs, whose path must be short. Those of sessions that were killed are swept away first."""
+    parent = Path("/tmp") if os.path.isdir("/tmp") else Path(tempfile.gettempdir())
+    for old in parent.glob("saydo-*-*"):
+        pid = old.name.split("-")[1]
+        if pid.isdecimal() and not is_alive(int(pid)):
+            shutil.rmtree(old, ignore_errors=True)
+    folder = tempfile.mkdtemp(prefix=f"saydo-{os.getpid()}-", dir=parent)
     try:
-        ray.init(
-            num_cpus=config.cpus,
-            include_dashboard=False,
-            object_store_memory=128 << 20,
-            _temp_dir=folder,
-            log_to_driver=False,
-            logging_level=logging.ERROR,
-        )
-        yield True
+        yield folder
     finally:
-        ray.shutdown()
-        _set_global_client(None)  # else the next session would talk to this one's controller
         shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def _sigterm_kept() -> Iterator[None]:
+    """Ray answers SIGTERM with a stack trace and an abort. Afterwards it is answered as before; by default, the process exits in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        yield
+    finally:
+        default = before in (signal.SIG_DFL, None)
+        signal.signal(signal.SIGTERM, (lambda number, frame: sys.exit(128 + number)) if default else before)
 
 
 def _start_serve(host: str, port: int) -> int:
@@ -214,90 +244,4 @@ def _free_port(host: str) -> int:
         return int(probe.getsockname()[1])
 
 
-# --- a server that stays up, for others to find -----------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Running:
-    """What a server says of itself in `state_file()`."""
-
-    policy: str
-    pid: int
-    version: str
-    front: str
-    addresses: list[str]
-
-    def connect(self, deadline_s: float) -> RemotePolicy:
-        return RemotePolicy(self.addresses, deadline_s, resolve=_running_addresses)
-
-
-def state_file() -> Path:
-    return Path(os.environ.get("XDG_STATE_HOME") or Path.home() / ".local" / "state") / "saydo" / "serve.json"
-
-
-@contextlib.contextmanager
-def announced(served: Served, policy: str) -> Iterator[None]:
-    """Say in `state_file()` where the server is, as long as the `with` block lasts; kept true when replicas move."""
-    path, over = state_file(), threading.Event()
-    path.parent.mkdir(parents=True, exist_ok=True)
-
-    def write(addresses: list[str]) -> None:
-        fresh = path.with_suffix(f".{os.getpid()}")
-        fresh.write_text(json.dumps(asdict(Running(policy, os.getpid(), version("saydo"), served.front, addresses))))
-        fresh.replace(path)
-
-    def follow(known: list[str]) -> None:
-        while not over.wait(1.0):
-            if (now := served.addresses()) and now != known:
-                write(known := now)
-
-    first = served.addresses()
-    write(first)
-    follower = threading.Thread(target=follow, args=(first,), daemon=True)
-    follower.start()
-    try:
-        yield
-    finally:
-        over.set()
-        follower.join(timeout=10.0)
-        if (running := _read_state()) is not None and running.pid == os.getpid():
-            path.unlink(missing_ok=True)
-
-
-def find_server() -> Running | None:
-    """The server that stays up for this user, if one does and answers."""
-    running = _read_state()
-    if running is None or not _is_alive(running.pid):
-        return None
-    return running if any(_answers(address) for address in running.addresses) else None
-
-
-def _running_addresses() -> list[str]:
-    running = _read_state()
-    return [] if running is None else running.addresses
-
-
-def _read_state() -> Running | None:
-    try:
-        return Running(**json.loads(state_file().read_text()))
-    except (OSError, ValueError, TypeError):  # none there, or not one of this version
-        return None
-
-
-def _is_alive(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
-
-
-def _answers(address: str) -> bool:
-    host, _, port = address.removeprefix("ws://").rpartition(":")
-    try:
-        with socket.create_connection((host.strip("[]"), int(port)), timeout=1.0):
-            return True
-    except (OSError, ValueError):
-        return False
+__all__ = ["RemotePolicy", "Running", "Served", "announced", "find_server", "ray_session", "serve_policy"]

@@ -4,7 +4,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import sys
 import time
 import venv
 from collections.abc import Iterator
@@ -18,7 +17,8 @@ from websockets.sync.client import connect
 from agent.config import ServeConfig
 from agent.errors import PolicyError
 from agent.executor.remote import RemotePolicy
-from agent.executor.serve import Running, Served, announced, find_server, ray_session, serve_policy, state_file
+from agent.executor.running import Running, announced, find_server, state_file
+from agent.executor.serve import Served, ray_session, serve_policy
 from agent.executor.wire import pack, unpack
 from agent.types import Observation, Scene, Subtask, Thing
 from tests.executor.toys import CAMERAS, Mixer, broken, observation, subtask
@@ -190,22 +190,6 @@ def test_others_find_the_server(served: Served, tmp_path: Path, monkeypatch: pyt
             os.kill(remote.about["pid"], signal.SIGKILL)
             predict_again(remote, with_scene(1), subtask())
     assert find_server() is None and not state_file().exists()
-
-
-def test_a_left_over_state_file_is_not_believed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    state_file().parent.mkdir(parents=True)
-    ended = subprocess.Popen([sys.executable, "-c", ""])
-    ended.wait()
-    for text in (
-        f'{{"policy": "mixer", "pid": {ended.pid}, "version": "1", "front": "ws://127.0.0.1:1", "addresses": ["ws://127.0.0.1:1"]}}',
-        f'{{"policy": "mixer", "pid": {os.getpid()}, "version": "1", "front": "ws://127.0.0.1:1", "addresses": ["ws://127.0.0.1:1"]}}',
-        '{"policy": "mixer"}',
-        "{",
-        "",
-    ):
-        state_file().write_text(text)
-        assert find_server() is None
 
 
 def test_the_unmodified_openpi_client_is_served(served: Served, tmp_path: Path) -> None:
