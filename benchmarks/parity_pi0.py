@@ -52,7 +52,8 @@ def compare(config_file: Path, weights: Path, arrays: Path) -> Iterator[Row]:
     for name, expected in io.items():
         if name.startswith("out/"):
             yield judge(name.removeprefix("out/"), ours.get(name), expected, raw)
-    yield judge_norms(gradients, raw.get("train_grad_l2_norms", {}))
+    if norms := raw.get("train_grad_l2_norms"):
+        yield judge_norms(gradients, norms)
 
 
 def judge(name: str, ours: Tensor | None, expected: Tensor, raw: dict[str, Any]) -> Row:
