@@ -1,7 +1,7 @@
 """A real model server on loopback for tests: HTTP over a socket, a small model behind it, and bad manners on order.
 
-It speaks /v1/models, /v1/decisions and /v1/chat/completions (log-probabilities, JSON). The model reads the menu in the prompt, as a language
-model would, and likes the options that share words with what the person said last, unless a test names its favourite.
+It speaks /v1/models, /v1/decisions and /v1/chat/completions (log-probabilities, JSON). The model reads the menu in the prompt, as a
+language model would, and likes the options that share words with what the person said last, unless a test names its favourite.
 """
 
 import json

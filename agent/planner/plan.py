@@ -18,10 +18,24 @@ from agent.types import Fact, Scene
 DEPTH = 8
 UNDONE = 4
 """After a clause was achieved and came undone this often, the person is asked."""
-STANDING = frozenset(
-    ["in", "on", "open", "closed", "lit", "dark", "clear", "over", "home", "moving"]
-    + ["left of", "right of", "in front of", "behind", "next to"]
-)
+STANDING = {
+    "in",
+    "on",
+    "left of",
+    "right of",
+    "in front of",
+    "behind",
+    "next to",
+    "open",
+    "closed",
+    "lit",
+    "dark",
+    "clear",
+    "over",
+    "home",
+    "moving",
+}
+"""Relations of a Scene that last; other facts a skill asks for are taken for events unless the Scene has such facts."""
 MOVING = frozenset({"pick", "place", "stack"})
 
 
@@ -208,7 +222,7 @@ def ways(call: Skill, scene: Scene, avoid: frozenset[str], library: Library, fai
 def first_steps(call: Skill, scene: Scene, avoid: frozenset[str], depth: int, above: frozenset[str]) -> list[Skill]:
     """The call itself if it can be tried now, else the first step towards what it needs (bounded depth, no circles)."""
     key = call.subtask.key
-    if key in above or depth == 0 or avoid & set(things_of(call)):
+    if key in above or depth == 0 or avoid & {*things_of(call), key}:
         return []
     if call.can(scene):
         return [call]
@@ -222,8 +236,8 @@ def no_way(clause: Clause, scene: Scene, avoid: frozenset[str]) -> Doubt:
     """Why a wanted clause cannot be worked on."""
     words = clause.call.words
     if avoid and (first_steps(clause.call, scene, frozenset(), DEPTH, frozenset())):
-        kept = ", ".join(f"the {name}" for name in sorted(avoid))
-        return Doubt("ask", f"To {words} I would have to touch what you told me to leave alone ({kept}). What shall I do?", ("skip it",))
+        kept = ", ".join(name for name in sorted(avoid) if "(" not in name) or "a step you ruled out"
+        return Doubt("ask", f"To {words} I would have to do what you told me not to ({kept}). What shall I do?", ("skip it",))
     doc = " ".join((type(clause.call).__doc__ or "").split())
     return Doubt("ask", f"I cannot {words} as things stand. {doc} What shall I do?", ("skip it",))
 

@@ -71,7 +71,7 @@ class Planner:
 
     def candidates(self, scene: Scene, avoid: frozenset[str]) -> tuple[Candidate, ...]:
         """What could be tried now, and the three answers that are always there."""
-        calls = [call for call in self.library.calls(scene) if not avoid & set(things_of(call)) and possible(call, scene)]
+        calls = [call for call in self.library.calls(scene) if not avoid & {*things_of(call), call.subtask.key} and possible(call, scene)]
         skills = [Candidate("skill", call.words, call) for call in calls]
         return (*skills, *(Candidate(kind, words) for kind, words in WORDS.items()))
 

@@ -45,7 +45,9 @@ class World:
             Thing(name="button", kind="button", position=(0.6, -0.4, 0.05), joint=0.0),
             Thing(name="light", kind="light", position=(0.65, -0.4, 0.05)),
         ]
-        return Scene(tick=self.tick, things=tuple(things), facts=tuple(sorted(self.facts())), holding=self.holding, events=tuple(self.events))
+        return Scene(
+            tick=self.tick, things=tuple(things), facts=tuple(sorted(self.facts())), holding=self.holding, events=tuple(self.events)
+        )
 
     def at(self, name: str) -> tuple[float, float, float]:
         if name == self.holding:
@@ -108,7 +110,9 @@ def world(blocks: Iterable[str] = COLOURS, bowls: Iterable[str] = ("blue", "gree
     """Blocks in a row on the table, bowls in a row behind them; then what is asked for, e.g. red=("in", "drawer")."""
     names = [f"{colour} block" for colour in blocks]
     basins = [f"{colour} bowl" for colour in bowls]
-    spots = {name: (0.40, 0.25 - 0.15 * i) for i, name in enumerate(names)} | {name: (0.62, 0.25 - 0.3 * i) for i, name in enumerate(basins)}
+    spots = {name: (0.40, 0.25 - 0.15 * i) for i, name in enumerate(names)} | {
+        name: (0.62, 0.25 - 0.3 * i) for i, name in enumerate(basins)
+    }
     places = {name: changes.pop(name.split()[0], ("on", "table")) for name in names}
     return World(blocks=places, spots=spots, bowls=tuple(basins), **changes)  # type: ignore[arg-type]
 

@@ -74,7 +74,13 @@ def test_the_model_is_told_words_scene_and_history_and_the_options_it_may_choose
     with model_server() as (url, manners):
         decide(url, ("put the red block in the blue bowl", "no, the green one"))
         body = str(manners.seen[-1][1])
-    for part in ("put the red block in the blue bowl", "no, the green one", "red block (block)", "drawer closed", "pick up the green block"):
+    for part in (
+        "put the red block in the blue bowl",
+        "no, the green one",
+        "red block (block)",
+        "drawer closed",
+        "pick up the green block",
+    ):
         assert part in body
     assert "put the red block in the blue bowl'" not in str(manners.seen[-1][1]["questions"]), "placing is masked: nothing is held"
 

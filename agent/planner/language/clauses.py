@@ -140,7 +140,7 @@ def choose(values: tuple[str, ...], words: list[str]) -> Iterator[tuple[str, int
     relation, used = relation_at(words, 0)
     if relation in values:
         yield relation, used
-    if words[0] in {"to", "toward", "towards", "on", "onto", "at"} and relation in (None, "on", "next to"):
+    if words[0] in {"to", "toward", "towards", "at"} and relation in (None, "next to"):
         yield from ((value, 1) for value in ("in", "on", "next to") if value in values and value != relation)
     for value in values:
         spoken = value.replace("_", " ").lower().split()

@@ -5,6 +5,11 @@ import unicodedata
 from collections.abc import Iterable
 from difflib import SequenceMatcher
 
+
+def words(text: str) -> frozenset[str]:
+    return frozenset(text.split())
+
+
 COLOURS = {
     "red": "crimson scarlet ruby maroon cherry reddish",
     "green": "emerald lime olive greenish",
@@ -30,12 +35,10 @@ KINDS = {
     "table": "tabletop desk surface counter workbench floor table",
 }
 """Words that may stand for a kind of thing; used only where no thing of the scene is called so itself."""
-GENERIC = frozenset(["thing", "object", "item", "one", "piece", "toy"])
+GENERIC = words("thing object item one piece toy")
 
-DETERMINERS = frozenset(
-    ["the", "a", "an", "this", "that", "these", "those", "my", "your", "our", "its", "their", "any", "some", "one's", "of"]
-)
-ALL = frozenset(["all", "every", "each", "both", "everything"])
+DETERMINERS = words("the a an this that these those my your our its their any some one's of")
+ALL = words("all every each both everything")
 NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "couple": 2, "pair": 2}
 TIMES = {
     "once": 1,
@@ -44,8 +47,8 @@ TIMES = {
     **{f"{word} times": n for word, n in NUMBERS.items()},
     **{f"{n} times": n for n in range(1, 10)},
 }
-PRONOUNS = frozenset(["it", "this", "that"])
-PLURAL_PRONOUNS = frozenset(["them", "they", "these", "those"])
+PRONOUNS = words("it this that")
+PLURAL_PRONOUNS = words("them they these those")
 
 RELATIONS = {
     "in": ("in", "into", "inside", "inside of", "within", "in to"),
@@ -62,360 +65,39 @@ LONGEST_RELATION = max(map(len, RELATION))
 POLITE = (
     "could you please|can you please|would you please|will you please|could you|can you|would you mind|would you|will you|"
     "i would like you to|i want you to|i need you to|i would like to|i want to|i would like|i want|i need|let us|let's|please|kindly|"
-    "hey robot|hi robot|hello robot|dear robot|robot|hey there|hey|hi|hello|okay|ok|alright|well|just|simply|go ahead and|try to|"
+    "hey robot|hi robot|hello robot|dear robot|robot|hey there|hey|hi|hello|okay|ok|alright|just|simply|go ahead and|try to|"
     "for me|if you can|if possible|thank you|thanks|carefully|gently|slowly|quickly|softly|right now|immediately|"
-    "make sure that|make sure|ensure that|ensure|see to it that|see that|check that|be so kind and|be so kind as to|your task is to|the task is to|you should|you must|you have to|you need to|i'd like you to|"
-    "make sure to|make sure that you|do not forget to|remember to|so|um|uh|very|really|again"
+    "make sure that you|make sure that|make sure to|make sure|ensure that|ensure|see to it that|see that|check that|be so kind as to|"
+    "be so kind and|your task is to|the task is to|you should|you must|you have to|you need to|i'd like you to|do not forget to|"
+    "remember to|so|um|uh|very|really|again"
 )
 SPELLINGS = {
     "don't": "do not", "dont": "do not", "can't": "can not", "cannot": "can not", "won't": "will not", "i'd": "i would", "let's": "let us",
     "doesn't": "does not", "it's": "it is", "isn't": "is not", "shouldn't": "should not", "what's": "what is", "where's": "where is",
-    "pls": "please", "plz": "please", "&": "and", "+": "and", "u": "you", "thx": "thanks", "middle": "middle",
+    "pls": "please", "plz": "please", "&": "and", "+": "and", "u": "you", "thx": "thanks",
 }  # fmt: skip
 
-BEYOND = frozenset(
-    [
-        "cut",
-        "slice",
-        "chop",
-        "cook",
-        "boil",
-        "fry",
-        "bake",
-        "eat",
-        "drink",
-        "fly",
-        "jump",
-        "walk",
-        "run",
-        "drive",
-        "swim",
-        "sing",
-        "dance",
-        "break",
-        "smash",
-        "crush",
-        "destroy",
-        "burn",
-        "melt",
-        "paint",
-        "draw",
-        "write",
-        "read",
-        "wash",
-        "clean",
-        "wipe",
-        "vacuum",
-        "sweep",
-        "fold",
-        "bend",
-        "tear",
-        "rip",
-        "throw",
-        "kick",
-        "punch",
-        "catch",
-        "juggle",
-        "spin",
-        "rotate",
-        "twist",
-        "flip",
-        "shake",
-        "pour",
-        "fill",
-        "stir",
-        "sleep",
-        "buy",
-        "sell",
-        "order",
-        "call",
-        "send",
-        "phone",
-        "email",
-        "google",
-        "play",
-        "speak",
-        "talk",
-        "whistle",
-        "kiss",
-        "hug",
-        "kill",
-        "attack",
-        "hurt",
-        "explode",
-        "unscrew",
-        "screw",
-        "hammer",
-        "nail",
-        "sew",
-        "knit",
-        "iron",
-        "charge",
-        "plug",
-        "unplug",
-        "dismantle",
-        "repair",
-        "fix",
-        "build",
-        "weld",
-        "solder",
-        "glue",
-        "hide",
-        "copy",
-        "clone",
-        "shrink",
-        "grow",
-        "teleport",
-        "levitate",
-        "vanish",
-        "swallow",
-        "roll",
-        "slide",
-        "sharpen",
-        "inflate",
-        "freeze",
-        "heat",
-        "warm",
-        "cool",
-        "water",
-        "feed",
-        "polish",
-        "dust",
-        "mop",
-        "scrub",
-        "dry",
-    ]
+BEYOND = words(
+    "cut slice chop cook boil fry bake eat drink fly jump walk run drive swim sing dance break smash crush destroy burn melt paint "
+    "draw write read wash clean wipe vacuum sweep fold bend tear rip throw kick punch catch juggle spin rotate twist flip shake "
+    "pour fill stir sleep buy sell order call send phone email google play speak talk whistle kiss hug kill attack hurt explode "
+    "unscrew screw hammer nail sew knit iron charge plug unplug dismantle repair fix build weld solder glue hide copy clone shrink "
+    "grow teleport levitate vanish swallow roll slide sharpen inflate freeze heat warm cool water feed polish dust mop scrub dry"
 )
 """Verbs people do use. Where no skill speaks of them, the answer is that it cannot be done, rather than that it was not understood."""
 
-FUNCTION = frozenset(
-    [
-        "and",
-        "then",
-        "after",
-        "before",
-        "that",
-        "first",
-        "next",
-        "finally",
-        "lastly",
-        "also",
-        "too",
-        "once",
-        "when",
-        "if",
-        "not",
-        "no",
-        "never",
-        "but",
-        "except",
-        "instead",
-        "actually",
-        "wait",
-        "rather",
-        "use",
-        "do",
-        "to",
-        "from",
-        "off",
-        "out",
-        "of",
-        "up",
-        "down",
-        "is",
-        "are",
-        "be",
-        "should",
-        "must",
-        "open",
-        "closed",
-        "shut",
-        "lit",
-        "dark",
-        "pressed",
-        "on",
-        "in",
-        "with",
-        "at",
-        "as",
-        "well",
-        "other",
-        "rest",
-        "remaining",
-        "same",
-        "matching",
-        "corresponding",
-        "respective",
-        "colour",
-        "color",
-        "coloured",
-        "colored",
-        "their",
-        "own",
-        "bottom",
-        "top",
-        "leftmost",
-        "rightmost",
-        "nearest",
-        "closest",
-        "farthest",
-        "furthest",
-        "biggest",
-        "smallest",
-        "largest",
-        "tallest",
-        "together",
-        "tower",
-        "stack",
-        "pile",
-        "without",
-        "touching",
-        "moving",
-        "leave",
-        "alone",
-        "where",
-        "what",
-        "which",
-        "who",
-        "how",
-        "many",
-        "you",
-        "see",
-        "here",
-        "there",
-        "nothing",
-        "back",
-        "away",
-        "undo",
-        "continue",
-        "go",
-        "stop",
-        "yes",
-        "yeah",
-        "yep",
-        "nope",
-        "keep",
-        "it",
-        "them",
-        "they",
-        "both",
-        "all",
-        "every",
-        "each",
-        "everything",
-        "until",
-        "while",
-        "sure",
-        "make",
-        "ensure",
-        "turn",
-        "switch",
-        "put",
-        "place",
-        "set",
-        "drop",
-        "move",
-        "take",
-        "remove",
-        "get",
-        "bring",
-        "pick",
-        "grab",
-        "lift",
-        "empty",
-        "unstack",
-        "second",
-        "third",
-        "secondly",
-        "thirdly",
-        "firstly",
-        "afterwards",
-        "afterward",
-        "inside",
-        "into",
-        "onto",
-        "apart",
-        "sort",
-        "swap",
-        "exchange",
-        "handle",
-        "knob",
-        "middle",
-        "centre",
-        "center",
-        "cap",
-        "left",
-        "right",
-        "front",
-        "behind",
-        "beside",
-        "near",
-        "ones",
-        "blocks",
-        "cubes",
-        "bowls",
-        "drawers",
-        "buttons",
-        "lights",
-        "lamps",
-        "things",
-        "objects",
-        "items",
-        "release",
-        "hold",
-        "push",
-        "pull",
-        "press",
-        "touch",
-        "said",
-        "mean",
-        "meant",
-        "want",
-        "anything",
-        "something",
-        "else",
-        "than",
-        "toward",
-        "towards",
-        "forget",
-        "skip",
-        "step",
-        "the",
-        "a",
-        "an",
-        "this",
-        "these",
-        "those",
-        "one",
-        "two",
-        "three",
-        "four",
-        "times",
-        "twice",
-        "held",
-        "holding",
-        "hand",
-        "gripper",
-        "stacked",
-        "lying",
-        "standing",
-        "sitting",
-        "which",
-        "i",
-        "me",
-    "should",
-    "must",
-    "has",
-    "have",
-    "needs",
-    "need",
-    "for",
-    "goes",
-    "belongs",
-    "be",
-    "or",
-        "my",
-    ]
+FUNCTION = words(
+    "and then after before that first next finally lastly also too once when if not no never but except instead actually wait "
+    "rather use do to from off out of up down is are be should must open closed shut lit dark pressed on in with at as well other "
+    "rest remaining same matching corresponding respective colour color coloured colored their own bottom top leftmost rightmost "
+    "nearest closest farthest furthest biggest smallest largest tallest together tower stack pile without touching moving leave "
+    "alone where what which who how many you see here there nothing back away undo continue go stop yes yeah yep nope keep it them "
+    "they both all every each everything until while sure make ensure turn switch put place set drop move take remove get bring "
+    "pick grab lift empty unstack second third secondly thirdly firstly afterwards afterward inside into onto apart sort swap "
+    "exchange handle knob middle centre center cap left right front behind beside near ones blocks cubes bowls drawers buttons "
+    "lights lamps things objects items release hold push pull press touch said mean meant want anything something else than toward "
+    "towards forget skip step the a an this these those one two three four times twice held holding hand gripper stacked lying "
+    "standing sitting i me has have needs need for goes belongs or my"
 )
 
 
@@ -425,6 +107,7 @@ def plain(text: str) -> str:
     text = "".join(c for c in text if not unicodedata.combining(c)).lower()
     words = re.split(r"(\s+|[,.;:!?()\"])", text)
     text = "".join(SPELLINGS.get(word, word) for word in words)
+    text = re.sub(r"\b(that|there|this|he|she|everything)'s\b", r"\1 is", text)
     return re.sub(r"\bcolou?r(ed)?\b", "colour", text)
 
 

@@ -21,13 +21,12 @@ ALWAYS = (
     (r"^(?:put|set|lay|place|drop|bring|take|move) (.+) down$", r"put \1 on the table"),
     (r"^(?:put|set|lay|place) down (.+)$", r"put \1 on the table"),
     (r"^(?:let go of|release|drop|ungrasp|let go|lay aside|set aside) (.+)$", r"put \1 on the table"),
-    (r"^(?:put|set|lay|place|take|move|get) (.+?) (?:out of|off of|off|out from|away from|from) (?:.+) and (?:put|place) (?:it|them) (.+)$", r"put \1 \2"),
     (rf"^(?:{PUT}) (.+)$", r"put \1"),
     (r"^put (.+) up (on|in) (.+)$", r"put \1 \2 \3"),
-    (r"^(?:put|bring|move|take|place) (.+) (?:back|down|over) (in|on|into|onto|to|inside|next to|beside|behind|left of|right of) (.+)$",
+    (rf"^(?:{PUT}|put) (.+) (?:back|down|over) (in|on|into|onto|to|inside|next to|beside|behind|left of|right of) (.+)$",
      r"put \1 \2 \3"),
-    (rf"^(?:{PUT}|put) (.+) (?:inside|in there|in|there|into)$", r"put \1 in it"),
-    (rf"^(?:{PUT}|put) (.+) (?:on top|on there|on)$", r"put \1 on it"),
+    (rf"^(?:{PUT}|put) (.+?) (?:inside|in there|in|there|into)$", r"put \1 in it"),
+    (rf"^(?:{PUT}|put) (.+?) (?:on top|on there|on)$", r"put \1 on it"),
     (r"^put (.+) from (?:the )?(?:\w+ )?\w+ (to|into|in|on|onto) (.+)$", r"put \1 \2 \3"),
     (r"^put (in|on|into|onto|inside|behind|next to|beside) (the \w+(?: \w+)?) (the .+)$", r"put \3 \1 \2"),
     (r"^(?:in|into|inside) (.+?) (?:put|place) (.+)$", r"put \2 in \1"),
@@ -41,8 +40,8 @@ ALWAYS = (
     (r"^(?:slam|seal|push in|slide in|slam shut|shut|push shut|push close|close up) (.+)$", r"close \1"),
     (r"^(?:slide|draw|yank|pull|open up|slide out|pull open|draw open|unlock|unclose) (?:out )?(.+?)(?: out| open)?$", r"open \1"),
     (r"^(?:grasp|grab|take|hold|pull|use) (?:the )?(?:handle of the )?(drawer|[\w ]+ drawer)(?: handle)?$", r"open the \1"),
-    (r"^(?:click|poke|push down|press down|push down on|press on|push on|depress|activate|trigger|hit|tap|touch|use|toggle) (?:on )?(.+?)(?: down)?$",
-     r"press \1"),
+    (r"^(?:click|poke|push down|press down|push down on|press on|push on|depress|activate|trigger|hit|tap|touch|use|toggle) (?:on )?"
+     r"(.+?)(?: down)?$", r"press \1"),
     (r"^press (.+) (?:in|down)$", r"press \1"),
     (r"^(?:go|return|move|come|drive|get)(?: yourself| the arm| your arm| the robot| the gripper)?(?: back)?(?: to)? (?:the |your )?"
      r"(?:home|start|starting|rest|resting|neutral|initial|safe|park)(?: position| pose)?$", r"move the arm home"),
@@ -53,7 +52,8 @@ ALWAYS = (
 """A shape of clause → the same in the words of the skills. Used only where the clause itself matches no skill's sentence."""
 
 LIGHT = re.compile(
-    r"^(?:turn|switch|put|make|set|get|have|flip) (on|off) (?P<a>.+)$|^(?:turn|switch|put|make|set|get|flip|have) (?P<b>.+?) (on|off|dark|lit|bright)$"
+    r"^(?:turn|switch|put|make|set|get|have|flip) (on|off) (?P<a>.+)$"
+    r"|^(?:turn|switch|put|make|set|get|flip|have) (?P<b>.+?) (on|off|dark|lit|bright)$"
     r"|^(?P<c>.+?) (?:is|should be|must be|are|be) (on|off|dark|lit)$|^(light|illuminate|extinguish|darken|dim)(?: up)? (?P<d>.+)$"
     r"|^(?P<e>lights?|lamp|led) (on|off)$"
 )
@@ -68,13 +68,16 @@ EMPTY = re.compile(
     r"^(?:empty|empty out|clear out|clear|unload|take everything out of|take all out of)(?: everything from)? (.+?)(?: out)?$"
 )
 TOWER = re.compile(
-    r"^(?:build|make|create|construct|stack|pile|erect|form|assemble)(?: me)?(?: up)? (?:(?:a|the|one|another) )?(?:\w+ )?(?:tower|stack|pile)"
-    r"(?: (?:of|from|with|out of|using|out|containing)(?: of)? (.+))?$"
+    r"^(?:build|make|create|construct|stack|pile|erect|form|assemble)(?: me)?(?: up)? (?:(?:a|the|one|another) )?(?:\w+ )?"
+    r"(?:tower|stack|pile)(?: (?:of|from|with|out of|using|out|containing)(?: of)? (.+))?$"
 )
 STACK_MANY = re.compile(
     r"^(?:stack|pile)(?: up)? (.+?)(?: up| together| on top of each other| on each other| in a tower| into a tower| in a stack)?$"
 )
-BESIDE = re.compile(rf"^(?:{PUT}|put) (.+?)(?: over)?(?: a bit| a little| further)? (?:to |towards? )?(?:the )?(left|right|front|back|forward|backward|side)s?$")
+BESIDE = re.compile(
+    rf"^(?:{PUT}|put) (.+?)(?: over)?(?: a bit| a little| further)? (?:to |towards? )?(?:the )?"
+    r"(left|right|front|back|forward|backward|side)s?$"
+)
 TIDY = re.compile(r"^(?:clean|clear|tidy)(?: up)?(?: the)?(?: table| desk| place| workspace| everything| blocks| mess)?(?: up)?$")
 MATCH = re.compile(
     r"^(?:put|place|move|drop|sort|bring|arrange|match|set|get|throw)(?: up)? (.+?) ?(?:(in|into|on|onto|to|with|inside|by)(?: .*?)?"
@@ -88,10 +91,12 @@ def paraphrases(text: str, talk: Talk, grammar: Grammar) -> Iterator[Reading]:
         if (reading := reader(text, talk, grammar)) is not None:
             yield reading
     for pattern, words in ALWAYS:
-        if (changed := re.sub(pattern, words, text)) != text:
-            if (reading := grammar.match(changed, talk)) is not None or (reading := removal(changed, talk, grammar)) is not None:
-                yield reading
-    if re.search(r"\b(on|onto|upon)\b", text) and (reading := grammar.match(re.sub(r"\b(on top of|on|onto|upon)\b", "in", text), talk)):
+        changed = re.sub(pattern, words, text)
+        reading = None if changed == text else grammar.match(changed, talk) or removal(changed, talk, grammar)
+        if reading is not None:
+            yield reading
+    reading = grammar.match(re.sub(r"\b(on top of|on|onto|upon|at)\b", "in", text), talk)
+    if isinstance(reading, list) and all(talk.scene.find(clause.things[-1]).kind == "bowl" for clause in reading):
         yield reading
 
 
@@ -103,6 +108,12 @@ def times_of(text: str) -> tuple[str, int]:
         if text.startswith(words + " "):
             return text[len(words) + 1 :].strip(), count
     return text, 1
+
+
+ORDER = re.compile(
+    r" ?,? ?(?:with|where|so that|and)? ?(?:the )?(\w+)(?: block| one| cube)?(?: is| being| should be)? (?:at|on) (?:the )?(top|bottom)(?: of it)?$"
+)
+"""The end of "a tower with the green block at the bottom"."""
 
 
 def light(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
@@ -153,11 +164,10 @@ def button_of(light_name: str, scene: Scene) -> str | None:
 
 def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     """A tower: named from the bottom up, or "a on b on c" from the top down."""
-    order = re.search(
-        r" ?,? ?(?:with|where|so that|and)? ?(?:the )?(\w+)(?: \w+)?(?: is| being| should be)? (?:at|on) (?:the )?(top|bottom)(?: of it)?$",
-        text,
-    )
-    text = text[: order.start()] if order else text
+    order: dict[str, str] = {}
+    while found := ORDER.search(text):
+        order[found[2]] = COLOUR.get(found[1], found[1])
+        text = text[: found.start()]
     if (parts := re.split(r" (?:on top of|onto|on) ", re.sub(r"^(stack|put|place|pile|set) ", "", text))) and len(parts) > 2:
         refs = [refer(part.split(), talk) for part in parts]
         names = [ref.names[0] for ref in refs if ref and len(ref.names) == 1]
@@ -187,13 +197,12 @@ def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     return chain(ordered(names, order, ref.text, talk), grammar, talk)
 
 
-def ordered(names: list[str], order: re.Match[str] | None, text: str, talk: Talk) -> list[str]:
-    """Bottom first: as asked for ("red at the bottom"), as listed, and where no order was given as they stand already."""
+def ordered(names: list[str], order: dict[str, str], text: str, talk: Talk) -> list[str]:
+    """Bottom first: as asked for ({"bottom": "red"}), as listed, and where no order was given as they stand already."""
     if order:
-        word = COLOUR.get(order[1], order[1])
-        first = [name for name in names if word in name.split()]
-        rest = [name for name in names if name not in first]
-        return [*first, *rest] if order[2] == "bottom" else [*rest, *first]
+        ends = {end: [name for name in names if word in name.split()] for end, word in order.items()}
+        rest = [name for name in names if not any(name in found for found in ends.values())]
+        return [*ends.get("bottom", []), *rest, *ends.get("top", [])]
     if " and " in text or "," in text:
         return names
 
@@ -218,7 +227,9 @@ def chain(names: list[str], grammar: Grammar, talk: Talk) -> Reading | None:
 
 def matching(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     """ "put the blocks in the bowls of the same colour": each with its own."""
-    if not (found := MATCH.match(text)) or not re.search(r"\b(same|matching|corresponding|respective|own|colour|colours|like|its|their)\b", text):
+    if not (found := MATCH.match(text)) or not re.search(
+        r"\b(same|matching|corresponding|respective|own|colour|colours|like|its|their)\b", text
+    ):
         return None
     ref = refer(found[1].split(), talk)
     kinds = [kind for word, kind in (("bowl", "bowl"), ("dish", "bowl"), ("drawer", "drawer")) if word in text] or ["bowl"]
@@ -255,7 +266,7 @@ def removal(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     if place is None:
         return None
     scene = talk.scene
-    inside = tuple(fact[1] for fact in scene.facts if len(fact) == 3 and fact[0] in ("in", "on") and fact[2] in place.names)
+    inside = talk.within(place.names)
     if place.names and not inside:
         return Doubt("ask", f"There is nothing in or on the {bare(found[2])}. What shall I take?", tuple(scene.names("block")), what, 3)
     base = refer(what.split(), talk)
@@ -277,8 +288,11 @@ def aside(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     """ "unstack the red block", "take it off" """
     if not (found := ASIDE.match(text)) or (ref := refer((found[1] or found[2]).split(), talk)) is None:
         return None
-    away = [name for name in ref.names if any(place not in talk.scene.names("table") for place in talk.scene.where(name, "in", "on"))]
-    if not away or (len(away) > 1 and ref.mode == "one"):
+    off_table = [thing.name for thing in talk.scene.things if thing.kind != "table"]
+    away = [name for name in ref.names if name in talk.within(off_table)]
+    if ref.mode == "it":
+        away = away[:1]
+    if not away or (len(away) > 1 and ref.mode in ("one", "unclear")):
         return None
     return to_table(away if ref.mode == "all" else away[: ref.count], talk, grammar)
 
@@ -291,7 +305,7 @@ def empty(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     if len(places) > 1 and ref.mode == "one":
         there = listed(f"the {name}" for name in places)
         return Doubt("ask", f"Which one is '{found[1]}'? There are {there}.", tuple(places), found[1], 4)
-    inside = [fact[1] for fact in talk.scene.facts if len(fact) == 3 and fact[0] == "in" and fact[2] in places]
+    inside = list(talk.within(places))
     if places and not inside:
         return Doubt("none", f"There is nothing in the {bare(found[1])}, so there is nothing to take out.", rank=3)
     return to_table(inside, talk, grammar) if inside else None
@@ -309,7 +323,9 @@ def beside(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     """ "push the red block to the left": of what?"""
     if not (found := BESIDE.match(text)) or not (ref := refer(found[1].split(), talk)) or len(ref.names) != 1:
         return None
-    relation = {"left": "left of", "right": "right of", "front": "in front of", "forward": "behind", "side": "next to"}.get(found[2], "behind")
+    relation = {"left": "left of", "right": "right of", "front": "in front of", "forward": "behind", "side": "next to"}.get(
+        found[2], "behind"
+    )
     others = tuple(name for name in talk.scene.names("block", "bowl") if name not in ref.names)
     sentence = f"put the {ref.names[0]} {relation} there"
     question = f"I can put the {ref.names[0]} {relation} another thing, not just anywhere on that side. {relation.capitalize()} what?"

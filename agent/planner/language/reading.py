@@ -6,20 +6,21 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from agent.planner.decision import Request, Step
-from agent.planner.language.clauses import Clause, Doubt, Grammar, bare
-from agent.planner.language.lexicon import listed
+from agent.planner.language.clauses import Clause, Doubt, Grammar, bare, things_of, which
+from agent.planner.language.lexicon import listed, plain
 from agent.planner.language.referring import Ref, Talk, refer, relation_at
-from agent.planner.language.sentence import Sentence, SentenceReader, told
+from agent.planner.language.sentence import THEN, Sentence, SentenceReader, told
 from agent.planner.plan import clash, make_plan
 from agent.skills.library import Library
+from agent.skills.skill import Skill
 from agent.types import Scene
 
 LONGEST = 2000
 """Characters. What is longer is hardly one instruction."""
 REMEMBERED = 64
 CANCEL = re.compile(
-    r"(never mind|forget it|forget about it|forget that|cancel|cancel it|cancel that|that is all|that is it|abort|nothing|nothing else|enough|stop|"
-    r"stop it|stop that|halt|do nothing|leave it)( ,)?( that| it| everything| thing)?"
+    r"(never mind|forget it|forget about it|forget that|cancel|cancel it|cancel that|that is all|that is it|that is enough|that will do|"
+    r"abort|nothing|nothing else|enough|stop|stop it|stop that|halt|do nothing|leave it)( that| it| everything| thing)?"
 )
 SKIP = re.compile(r"(skip|skip it|skip that|skip this|skip this step|skip the step|skip that step)")
 GO_ON = re.compile(r"(go on|continue|resume|carry on|keep go|keep going|go ahead|try|retry|try it|proceed|yes|yeah|yep|sure|do it|do that)")
@@ -29,8 +30,10 @@ MEANT = re.compile(r"^(?:i (?:meant|mean|said|want|wanted)(?: to)?|make (?:it|th
 AT_ONCE = re.compile(r"^(?:first|before that|but first|now first)\b[ ,;]*")
 NOT = re.compile(r"^(?:not|do not use|do not take|anything but) (?:in |on |into )?(.+)$")
 UNDO = re.compile(
-    r"^(?:undo|revert|take that back|put (?:it|them|that|everything|the [\w ]+) back(?: where .*)?|go back to .*)(?: (?:it|that|this|the last step|.*move))?$"
+    r"^(?:undo|revert|take that back|put (?:it|them|that|everything|the [\w ]+) back(?: where .*)?|go back to .*)"
+    r"(?: (?:it|that|this|the last step|.*move))?$"
 )
+HELP = re.compile(r"^\s*(?:help\b\W*$|(?:what|how|which).*\b(?:can|could|able|do) (?:you|i|we) (?:do|say|ask|help|to do))")
 ASKING = re.compile(r"^(what|where|which|who|how|why|do you|are you|is|are|did|does|has|have you) ")
 
 
@@ -40,6 +43,7 @@ class Understanding:
 
     clauses: tuple[Clause, ...] = ()
     avoid: frozenset[str] = frozenset()
+    """Names of things to be left alone, and keys of calls not to be made."""
     doubt: Doubt | None = None
     pending: str = ""
     """The sentence that the doubt is about, in one spelling."""
@@ -83,10 +87,12 @@ class Reader:
         if not text or foreign:
             return replace(before, doubt=self.nothing_said(words, before), pending="")
         talk = self.talk(before, earlier, scene)
+        if HELP.match(plain(words)):
+            return replace(before, doubt=Doubt("none", f"I can: {self.grammar.abilities()}."), pending="")
         if before.doubt and before.pending and (answered := self.answer(text, before, talk, k)):
             return answered
         base = replace(before, doubt=None, pending="", over="")
-        if re.fullmatch(CANCEL, text):
+        if all(re.fullmatch(CANCEL, part.strip()) for part in re.split("[,;]", text)):
             return Understanding(avoid=before.avoid, over="you called it off")
         if re.fullmatch(GO_ON, text) and before.clauses:
             return base
@@ -132,25 +138,28 @@ class Reader:
         """A first instruction, or one that changes or adds to what is wanted."""
         again = bool(base.clauses)
         refused = bool(again and NO.match(text)) or bool(again and re.search(r" instead$| instead of ", text))
-        plain = re.sub(r" instead$", "", BUT_NOW.sub("", NO.sub("", BUT_NOW.sub("", text)) if again else text)).strip(" ,;")
-        plain = re.sub(r" ?,? (?:instead of|rather than) .+$", "", plain) if again else plain
+        core = re.sub(r" instead$", "", BUT_NOW.sub("", NO.sub("", BUT_NOW.sub("", text)) if again else text)).strip(" ,;")
+        core = re.sub(r" ?,? (?:instead of|rather than) .+$", "", core) if again else core
         current = self.current(base, talk.scene, earlier) if again else None
-        if UNDO.match(plain):
+        if UNDO.match(core):
             return replace(base, doubt=self.undo(base, talk), pending=self.undo_words(base, talk))
-        if again and SKIP.fullmatch(plain) and current is not None:
-            return replace(base, clauses=tuple(c for i, c in enumerate(base.clauses) if i != current))
-        if again and not plain:
+        if again and SKIP.fullmatch(core):
+            skipped = make_plan(base.clauses, talk.scene, earlier, base.avoid, self.library, {}).current
+            return replace(base, clauses=tuple(c for i, c in enumerate(base.clauses) if i != skipped), over="the rest was skipped")
+        if again and not core:
             said = base.clauses[current].words if current is not None else "it"
             return replace(base, doubt=Doubt("ask", f"You said no to '{said}'. What shall I do instead?", ("skip it",)), pending="")
-        if ASKING.match(plain):
-            return replace(base, doubt=self.reply(plain, talk), pending="")
-        if again and current is not None and (changed := self.exchanged(plain, base, talk, current, k)):
-            return changed
-        front = bool(AT_ONCE.match(plain)) or bool(BUT_NOW.match(text))
-        found = self.sentences.read(AT_ONCE.sub("", plain) or plain, talk)
+        if ASKING.match(core):
+            return replace(base, doubt=self.reply(core, talk), pending="")
+        if again and current is not None:
+            first, *rest = THEN.split(not_this_but_that(core), maxsplit=1)
+            if changed := self.exchanged(first.strip(" ,"), base, talk, current, k):
+                return self.corrected(rest[0], k, changed, talk, ()) if rest and not changed.doubt else changed
+        front = bool(AT_ONCE.match(core)) or bool(BUT_NOW.match(text))
+        found = self.sentences.read(AT_ONCE.sub("", core) or core, talk)
         if refused and current is not None and not found.doubt and found.clauses:
             base = replace(base, clauses=tuple(c for i, c in enumerate(base.clauses) if i != current))
-        return self.added(AT_ONCE.sub("", plain), k, base, found, front)
+        return self.added(AT_ONCE.sub("", core), k, base, found, front)
 
     def current(self, base: Understanding, scene: Scene, earlier: Sequence[Step]) -> int | None:
         """The clause that was being worked on when the sentence was said: the one the last step was for, else the first unsettled."""
@@ -187,23 +196,29 @@ class Reader:
             )
             return replace(base, doubt=doubt, pending=text)
         for name in reversed(clause.things) if relation else clause.things:
-            for new in ref.names:
-                words = clause.call.words.replace(f"the {name}", f"the {new}", 1)
-                if relation and name == clause.things[-1] and "relation" in clause.call.args:
-                    words = clause.call.words.replace(f"{clause.call.args['relation']} the {name}", f"{relation} the {new}")
-                same_kind = talk.scene.find(new).kind == talk.scene.find(name).kind
-                if new in clause.things or not (same_kind or relation):
-                    continue
-                if len(ref.names) > 1 and ref.mode == "one":
-                    there = listed(f"the {n}" for n in ref.names)
-                    return replace(
-                        base, doubt=Doubt("ask", f"Which one is '{ref.text}'? There are {there}.", ref.names, ref.text), pending=text
-                    )
-                reading = self.grammar.match(words, talk)
+            kind = talk.scene.find(name).kind
+            fitting = [n for n in ref.names if n not in clause.things and (relation or talk.scene.find(n).kind == kind)]
+            if len(fitting) > 1 and ref.mode == "one":
+                return replace(base, doubt=which(ref, fitting), pending=text)
+            for new in fitting:
+                reading = self.grammar.match(exchange(clause.call, name, new, relation), talk)
                 if isinstance(reading, list):
-                    new_clause = replace(reading[0], said=k, times=clause.times)
-                    return replace(base, clauses=(*base.clauses[:current], new_clause, *base.clauses[current + 1 :]))
+                    return replace(base, clauses=self.instead(base.clauses, current, name, new, relation, k, talk))
         return None
+
+    def instead(
+        self, clauses: tuple[Clause, ...], current: int, old: str, new: str, relation: str | None, k: int, talk: Talk
+    ) -> tuple[Clause, ...]:
+        """The clauses with `new` for `old` in the current one; a new place is meant for all that go to the old one."""
+        here = clauses[current]
+        out = []
+        for i, clause in enumerate(clauses):
+            along = (
+                old == here.things[-1] == clause.things[-1] and len(here.things) > 1 and clause.call.skill_name() == here.call.skill_name()
+            )
+            reading = self.grammar.match(exchange(clause.call, old, new, relation), talk) if i == current or along else None
+            out.append(replace(reading[0], said=k, times=clause.times, loose=clause.loose) if isinstance(reading, list) else clause)
+        return tuple(out)
 
     def without(self, ref: Ref, base: Understanding, clause: Clause, current: int) -> Understanding:
         """Something that was wanted is not: drop its clauses; if that leaves nothing, ask what instead."""
@@ -222,12 +237,13 @@ class Reader:
             return replace(base, doubt=found.doubt, pending=text)
         avoid = base.avoid | found.avoid
         fresh = tuple(replace(clause, said=k) for clause in found.clauses)
-        avoid -= {name for clause in fresh for name in clause.things} - found.avoid
-        if not fresh and not base.clauses:
-            kept = listed(f"the {name}" for name in sorted(found.avoid))
-            return replace(base, avoid=avoid, doubt=Doubt("ask", f"I will leave {kept} alone. What shall I do?"), pending="")
+        avoid -= {name for clause in fresh for name in (*clause.things, clause.call.subtask.key)} - found.avoid
         kept_clauses = [c for c in base.clauses if not any(opposed(c, new) for new in fresh)]
-        kept_clauses = [c for c in kept_clauses if not found.avoid & set(c.things)]
+        kept_clauses = [c for c in kept_clauses if not found.avoid & {*c.things, c.call.subtask.key}]
+        if not fresh and not kept_clauses and (base.clauses or found.avoid):
+            kept = listed(f"the {name}" for name in sorted(found.avoid) if "(" not in name)
+            leave = f"I will leave {kept} alone." if kept else "I will not do that."
+            return Understanding(avoid=avoid, doubt=Doubt("ask", f"{leave} What shall I do?"))
         wanted = (*fresh, *kept_clauses) if front else (*kept_clauses, *fresh)
         return Understanding(clauses=tuple(wanted), avoid=avoid)
 
@@ -248,8 +264,6 @@ class Reader:
     def reply(self, text: str, talk: Talk) -> Doubt:
         """Questions about the scene get an answer in words."""
         scene = talk.scene
-        if re.match(r"(what|how).*\b(can|could|able|do you do|help)\b", text):
-            return Doubt("none", f"I can: {self.grammar.abilities()}.")
         where = re.match(r"where (?:is|are) (.+)$", text)
         ref = refer(where[1].split(), talk) if where else None
         if ref and ref.names:
@@ -262,11 +276,31 @@ class Reader:
             )
             return Doubt("none", f"{listed(told_places).capitalize()}.")
         named = [name for name in scene.names() if re.search(rf"\b{re.escape(name)}\b", text)]
-        facts = [f"the {f[1]} is {f[0]}" + (f" the {f[2]}" if len(f) == 3 else "") for f in scene.facts if f[1] in named and f[0] != "clear"]
+        facts = [
+            f"the {f[1]} is {f[0]}" + (f" the {f[2]}" if len(f) == 3 else "") for f in scene.facts if f[1] in named and f[0] != "clear"
+        ]
         if named and facts:
             return Doubt("none", f"{listed(facts[:6]).capitalize()}.")
         held = f"I hold the {scene.holding}" if scene.holding else "my hand is empty"
         return Doubt("none", f"I see {listed(f'the {name}' for name in scene.names())}; {held}.")
+
+
+def exchange(call: Skill, old: str, new: str, relation: str | None) -> str:
+    """The call's sentence with another thing in it, and perhaps in another relation."""
+    if relation and "relation" in call.args and old == things_of(call)[-1]:
+        return call.words.replace(f"{call.args['relation']} the {old}", f"{relation} the {new}")
+    return call.words.replace(f"the {old}", f"the {new}", 1)
+
+
+def not_this_but_that(text: str) -> str:
+    """ "not the red one, the green one", "the green one, not the red one" → "the green one" """
+    if found := re.match(r"^not (?:in |on |into )?[^,]+? ,? ?(?:but|use|take|,) ?(.+)$", text):
+        return found[1]
+    return (
+        re.sub(r" ,? ?(?:and |but )?not (?:in |on |into )?(?:the |a )?[\w ]+$", "", text)
+        if not text.startswith(("not", "do not"))
+        else text
+    )
 
 
 def opposed(old: Clause, new: Clause) -> bool:

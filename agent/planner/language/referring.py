@@ -1,5 +1,6 @@
 """Referring expressions: "the red one", "both cubes", "it", "everything but the green block", "the block left of the bowl" → names."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, field, replace
 from typing import Literal
 
@@ -33,6 +34,8 @@ class Talk:
     """Things the person has excluded."""
     kinds: tuple[str, ...] = ()
     """The kinds that make sense where the phrase stands, if that is known."""
+    placed: tuple[tuple[str, str], ...] = ()
+    """(thing, place): where earlier clauses put things, by the time this one is carried out."""
     verbs: frozenset[str] = frozenset()
     """Words that begin a skill's sentence: they do not belong to a noun phrase."""
 
@@ -40,6 +43,11 @@ class Talk:
         """The same talk after `names` were spoken of, the most telling first."""
         recent = tuple(dict.fromkeys([*names, *self.recent]))
         return replace(self, recent=recent)
+
+    def within(self, places: Collection[str]) -> tuple[str, ...]:
+        """What stands in or on one of `places`, now or by then."""
+        now = [(fact[1], fact[2]) for fact in self.scene.facts if len(fact) == 3 and fact[0] in ("in", "on")]
+        return tuple(dict.fromkeys(thing for thing, place in (*now, *self.placed) if place in places))
 
 
 @dataclass(frozen=True)
@@ -137,16 +145,15 @@ def narrowed(words: list[str], talk: Talk, text: str) -> Ref | None:
         base, place = simple(head, talk, text) if head else None, refer(words[after:], talk)
         if base is None or place is None:
             continue
-        relations = ("in", "on") if relation == "from" else (relation,)
-        scene = talk.scene
-        names = tuple(name for name in base.names if any((r, name, other) in scene.facts for r in relations for other in place.names))
+        there = talk.within(place.names) if relation in ("from", "in", "on") else ()
+        names = tuple(n for n in base.names if n in there or any((relation, n, other) in talk.scene.facts for other in place.names))
         return replace(base, text=text, names=names, count=len(names) if base.mode == "all" else base.count)
     return None
 
 
 def relation_at(words: list[str], start: int) -> tuple[str | None, int]:
     """The relation that begins at `start`, articles aside, and the position after it: (None, start) if none does."""
-    if words[start] in {"from", "off"}:
+    if start < len(words) and words[start] in {"from", "off"}:
         return "from", start + 1
     best: tuple[str | None, int] = (None, start)
     seen: list[str] = []
@@ -179,7 +186,7 @@ def simple(words: list[str], talk: Talk, text: str) -> Ref | None:
             return None
         else:
             rest.append(word)
-    if len(rest) > 5 or (not rest and not extremes):
+    if len(rest) > 5 or not rest:
         return None
     plural = bool(rest) and rest[-1] != singular(rest[-1]) and not any(rest[-1] in thing.name.split() for thing in talk.scene.things)
     rest = [*rest[:-1], singular(rest[-1])] if plural else rest

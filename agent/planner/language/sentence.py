@@ -35,11 +35,13 @@ SINCE = re.compile(r"^(.+?) ,? ?(?:after|once|as soon as|when)(?: you have| you)
 WITHOUT = re.compile(
     r"^(.+?) ,? ?(?:without|but do not|and do not|, do not|do not)(?: ever)? (?:touch|move|use|disturb|pick|take|shift|knock)(?: up)? (.+)$"
 )
-LEAVE = re.compile(r"^(?:leave|keep) (.+?)(?: (?:alone|there|as is|in place|untouched|where (?:it|they|that) (?:is|are)|as it is|out of it|out|be))?$")
+STILL = r"(?: (?:alone|there|as is|in place|untouched|where (?:it|they|that) (?:is|are)|as it is|out of it|out|be))"
+LEAVE = re.compile(rf"^(?:leave|keep) (.+?){STILL}?$")
 FORBID = re.compile(
-    r"^(?:do not|never|not|avoid|no|do not ever)(?: ever)? (?:touch|move|use|disturb|pick|take|mov|put|go near|grab|lift|touching|moving|using)"
-    r"(?: up| with)? (.+)$"
+    r"^(?:do not|never|not|avoid|no|do not ever)(?: ever)? "
+    r"(?:touch|move|use|disturb|pick|take|go near|grab|lift|touching|moving|using)(?: up| with)? (.+)$"
 )
+NOT_DO = re.compile(r"^(?:do not|never|no need to|you need not|there is no need to)(?: ever)? (.+)$")
 BUT = re.compile(r"^(.+?) ,? ?(?:but not|not|except for|except|apart from|other than|excluding|besides|leaving out) ([\w' ]+)$")
 
 
@@ -49,6 +51,7 @@ class Sentence:
 
     clauses: tuple[Clause, ...] = ()
     avoid: frozenset[str] = frozenset()
+    """Names of things that must be left alone, and keys of calls that must not be made."""
     doubt: Doubt | None = None
 
 
@@ -95,6 +98,8 @@ class SentenceReader:
 
     def plain_and(self, text: str) -> str:
         """ "put the red block and then the green block in the bowl", "pick up and place the red block there": one clause, not two."""
+        text = re.sub(r"\b(turn|switch) (on|off) and (?:then )?(?:back )?(on|off) ([\w ]+)", r"\1 \2 \4 and \1 \3 \4", text)
+        text = re.sub(r"\b(turn|switch) ([\w ]+?) (on|off) and (?:then )?(?:back )?(on|off)\b", r"\1 \2 \3 and \1 \2 \4", text)
         words = "|".join(sorted(self.verbs | {"go", "do", "leave", "make", "it", "if", "finally"}))
         text = re.sub(rf"(?:,? and then|,? then|,? and finally) (?!(?:{words}|and|then|,|;)\b)(?=\w)", " and ", text)
         found = re.match(rf"^({words})(?: up)? and (?:then )?({words}) (.+)$", text)
@@ -120,6 +125,9 @@ class SentenceReader:
                     return Sentence(tuple(replace(clause, loose=False) for clause in ordered), one.avoid | two.avoid)
         if found := FORBID.match(text) or LEAVE.match(text):
             return self.forbid("", found[1], talk, before)
+        if found := NOT_DO.match(text):
+            no = self.segment(found[1], talk, before)
+            return no if no.doubt else Sentence(avoid=frozenset(clause.call.subtask.key for clause in no.clauses))
         reading = self.joined(text, talk, before)
         if isinstance(reading, Doubt) and (found := BUT.match(text)):
             but = refer(found[2].split(), talk)
@@ -134,7 +142,7 @@ class SentenceReader:
         rest = ""
         if cut := AND.search(what):
             ref = refer(what.split(), talk)
-            what, rest = (what, "") if ref and ref.names else (what[: cut.start()], what[cut.end() :])
+            what, rest = (what, "") if ref and ref.names else (re.sub(f"{STILL}$", "", what[: cut.start()]), what[cut.end() :])
         ref = refer(what.split(), talk)
         if ref is None or not ref.names:
             return Sentence(doubt=Doubt("ask", f"What shall I leave alone? There is no '{what}' here.", tuple(talk.scene.names()), what, 3))
@@ -211,6 +219,9 @@ def told(talk: Talk, clauses: list[Clause] | tuple[Clause, ...]) -> Talk:
     """The talk after these clauses were said."""
     for clause in clauses:
         talk = talk.mention(*clause.things, *([clause.goal[1]] if clause.goal else []))
+        if clause.call.args.get("relation", "on") in ("in", "on") and len(clause.things) > 1:
+            placed = tuple(pair for pair in talk.placed if pair[0] != clause.things[0])
+            talk = replace(talk, placed=(*placed, (clause.things[0], clause.things[1])))
     together = tuple(dict.fromkeys(clause.things[0] for clause in clauses if clause.things))
     return replace(talk, group=together) if len(together) > 1 else talk
 
@@ -228,4 +239,6 @@ def merged(clauses: list[Clause]) -> list[Clause]:
 
 def repeated(clause: Clause, after: Clause) -> bool:
     """ "pick up the block and hold it" is one thing; "press it and press it" is two."""
-    return clause.call == after.call and clause.goal == after.goal and clause.call.skill_name() in ("pick", "place", "stack", "open", "close")
+    return (
+        clause.call == after.call and clause.goal == after.goal and clause.call.skill_name() in ("pick", "place", "stack", "open", "close")
+    )

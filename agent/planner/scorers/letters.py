@@ -1,6 +1,6 @@
 """Rung two: options as lettered lines, one token asked for, the letters' log-probabilities read off it (chat completions).
 
-Letters have favourites of their own (Zheng et al. 2023, arXiv 2309.03882), so where the best two are close the menu is asked a second time in
+Models have favourite letters (Zheng et al. 2023, arXiv 2309.03882), so where the best two are close the menu is asked a second time in
 another cyclic order and the log-probabilities are averaged.
 """
 
