@@ -2,9 +2,9 @@
 
     python benchmarks/oracle_success.py [--episodes 100] [--seed-base 0] [--skill NAME] [--json]
 
-Success is strict. Each call of an episode must end as done; then the oracle goes on for 1.5 s, so that the hand leaves; after that the last call
-must still be done, the hand must hold and touch nothing that it put down, nothing that was not named may have moved by more than 3 cm, and the
-Guard and the robot must not have altered or refused a single row.
+Success is strict. Each call of an episode must end as done; then the oracle goes on for 1.5 s, so that the hand leaves; after that the
+last call must still be done, the hand must hold nothing that it put down, nothing that was not named may have moved by more than 3 cm,
+and neither the Guard nor the robot may have altered or refused a single row.
 """
 
 import argparse

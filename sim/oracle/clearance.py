@@ -32,6 +32,10 @@ HAND = (0.064, 0.210)
 DRAWER_WALL_TOP, CAP_TOP = 0.067, 0.05
 
 
+FAR = 0.06
+"""Beyond this nobody asks how far exactly, m."""
+
+
 @dataclass(frozen=True, slots=True)
 class Box:
     """An upright box: centre x, y, half extents along its own axes, yaw, z of its top; m, rad."""
@@ -53,9 +57,11 @@ class Box:
         return self.hx * abs(ax * c + ay * s) + self.hy * abs(ay * c - ax * s)
 
     def gap(self, other: "Box") -> float:
-        """Distance to another box, m; negative if they overlap."""
+        """Distance to another box, m; negative if they overlap. Far apart it is only a lower bound."""
         dx, dy = other.x - self.x, other.y - self.y
         best = hypot(dx, dy) - self.reach - other.reach
+        if best > FAR:
+            return best
         for yaw in (self.yaw, self.yaw + pi / 2, other.yaw, other.yaw + pi / 2):
             ax, ay = cos(yaw), sin(yaw)
             best = max(best, abs(dx * ax + dy * ay) - self.half(ax, ay) - other.half(ax, ay))
