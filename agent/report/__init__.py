@@ -55,6 +55,9 @@ def view(run: Run) -> dict[str, Any]:
     rate = rate_of(run)
     story = tell_story(run, events)
     steps = [entry.step for entry in story if entry.step]
+    for step in steps:
+        if step.outcome is None:
+            step.ended = max(step.ended, last_tick(run, step.segment))
     ending = next((event for event in reversed(events) if event["kind"] in ("finished", "broken")), None)
     result = next((event for event in reversed(events) if event["kind"] == "result"), None)
     status = ending.get("status", "failed") if ending else "cut off"
@@ -87,6 +90,12 @@ def rate_of(run: Run) -> float:
     """Ticks per second of robot time; 20 if the robot never moved."""
     there = segments(run)
     return read_steps(run.part("steps.bin", there[0]))[1].rate_hz if there else 20.0
+
+
+def last_tick(run: Run, segment: int) -> int:
+    """The last tick that a segment's steps reach; 0 if it has none."""
+    ticks: Any = read_steps(run.part("steps.bin", segment))[0]["tick"] if segment in segments(run) else []
+    return int(ticks[-1]) if len(ticks) else 0
 
 
 def figures(run: Run, events: list[Event], steps: list[StepStory], rate: float) -> list[tuple[str, str]]:
