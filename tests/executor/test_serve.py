@@ -193,12 +193,12 @@ def test_others_find_the_server(served: Served, tmp_path: Path, monkeypatch: pyt
 
 
 def test_the_unmodified_openpi_client_is_served(served: Served, tmp_path: Path) -> None:
-    """It pins numpy < 2, so it lives in an environment of its own."""
+    """It pins numpy < 2, so it lives in an environment of its own; it needs typing_extensions without saying so."""
     if os.environ.get("SAYDO_NIGHTLY") != "1":
         pytest.skip("installs openpi-client: set SAYDO_NIGHTLY=1")
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    install = subprocess.run([python, "-m", "pip", "install", "-q", "openpi-client"], capture_output=True, text=True, timeout=240)
+    install = subprocess.run([python, "-m", "pip", "install", "-q", "openpi-client", "typing_extensions"], capture_output=True, text=True, timeout=240)
     if install.returncode:
         pytest.skip(f"openpi-client cannot be installed here: {install.stderr.strip().splitlines()[-1]}")
     host, _, port = served.addresses()[0].removeprefix("ws://").rpartition(":")
