@@ -187,6 +187,18 @@ def test_a_resumed_run_says_so_and_shows_both_films(tmp_path: Path) -> None:
     assert view(again)["overview"]["lanes"] == 2
 
 
+def test_a_question_is_told_once(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "x")
+    run.write("answered", question="I tried 3 times. What shall I do?", words="try again")
+    run.write("decision", **decision("ask", "ask", question="Which one?"))
+    run.write("answered", question="Which one?", words="the red one")
+    told = [(entry.kind, entry.by, entry.text) for entry in tell_story(run, run.events)]
+    assert told == [
+        ("said", "robot", "I tried 3 times. What shall I do?"), ("said", "person", "try again"),
+        ("check", "", "Which one?"), ("said", "person", "the red one"),
+    ]  # fmt: skip
+
+
 def test_what_is_new_in_the_world_comes_first(run: Run, page: Page) -> None:
     assert view(run)["facts"] == [("drawer open", True), ("red block in bowl", False)]
     assert [attributes.get("class") for tag, attributes in page.elements if tag == "li"][-2:] == ["new", None]

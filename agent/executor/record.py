@@ -130,6 +130,7 @@ class Recorder:
             self._look(seen)
         except RecordError as error:
             self.failure, logged = error, measured
+            self.run.make_room()
         self.cost["render_ms" if due else "log_ms"] += (measured - begun) * 1e3
         self.cost["log_ms"] += (logged - measured) * 1e3
 
@@ -196,6 +197,7 @@ class Recorder:
     def _refuse_without_record(self) -> None:
         self.failure = self.failure or self._film.failure
         if self.failure is not None:
+            self.run.make_room()
             raise self.failure
 
     def _fingerprint(self) -> str | None:

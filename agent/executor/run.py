@@ -126,7 +126,7 @@ class Run:
             try:
                 self._log.append(line.encode("utf-8", "backslashreplace"), sync=kind in IMPORTANT)
             except RecordError:
-                (self.folder / ".reserve").unlink(missing_ok=True)
+                self.make_room()
                 raise
             self._next += 1
         for listener in list(self._listeners):
@@ -194,7 +194,7 @@ class Run:
 
     def finish(self, status: str, why: str, **summary: Any) -> None:
         """Write the `finished` event (at which a Recorder closes its files) and the summary, run.json."""
-        (self.folder / ".reserve").unlink(missing_ok=True)
+        self.make_room()
         events = self.events
         try:
             self.write("finished", status=status, why=why)
@@ -208,6 +208,10 @@ class Run:
         with self._lock:
             self._log.close()
             self._next = None
+
+    def make_room(self) -> None:
+        """Give back what was kept in reserve, for the last events of a run whose disk is full."""
+        (self.folder / ".reserve").unlink(missing_ok=True)
 
     def summarise(self, **fields: Any) -> None:
         """Replace run.json."""

@@ -65,6 +65,9 @@ def tell_story(run: Run, events: list[Event]) -> list[Entry]:
             case "said" if not story and event["words"] == run.words:
                 continue  # the page's title
             case "said" | "answered":
+                question = event.get("question")
+                if question and not (story and story[-1].text == question):
+                    story.append(Entry("said", tick, question, by="robot"))
                 story.append(Entry("said", tick, event["words"], by=event.get("by", "person")))
             case "asked":
                 story.append(Entry("said", tick, event.get("words") or event.get("question", ""), by="robot"))
