@@ -59,6 +59,7 @@ class Bench:
         self.drawer_motor = (0.0, objects.DRAWER_FRICTION)
         self._add_fixtures()
         self.panda = Panda(self.world)
+        self._share_island()
         for name, pose in arrange(layout, self.world.rng).items():
             self._add_loose(name, pose.position, pose.yaw)
         self.set_light(self.logic.lit)
@@ -85,6 +86,20 @@ class Bench:
             self.items["button"] = Item("button", "button", body, self._link(body, "cap"), (width, width, objects.CAP_HEIGHT))
             self.items["light"] = Item("light", "light", body, self._link(body, "bulb"), (0.052, 0.052, 0.04))
             self.hold_button()
+
+    def _share_island(self) -> None:
+        """Tie the arm, the drawer and the button by gears without force, so that Bullet always solves their motors as one island.
+
+        It sorts motors by island with an unstable sort, and numbers islands by the history of contacts: as separate islands, equal
+        states could be solved in different orders, and a restored snapshot would drift.
+        """
+        for name in ("drawer", "button"):
+            if name in self.items:
+                item = self.items[name]
+                gear = self.bullet.createConstraint(
+                    self.panda.body, 0, item.body, item.link, pybullet.JOINT_GEAR, [0, 0, 1], [0, 0, 0], [0, 0, 0]
+                )
+                self.bullet.changeConstraint(gear, gearRatio=1, maxForce=0)
 
     def _add_loose(self, name: str, position: tuple[float, float, float], yaw: float) -> None:
         kind, colour = kind_and_colour(name)
