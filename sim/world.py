@@ -8,7 +8,7 @@ import numpy as np
 import pybullet
 
 SUBSTEPS_HZ = 240
-ITERATIONS = 30
+ITERATIONS = 40
 
 
 class Bullet:
