@@ -136,7 +136,7 @@ def play(
     def scripted(robot: Robot, mailbox: Mailbox) -> Robot:
         return Interrupting(robot, mailbox, demo.say)
 
-    with open_agent(config, demo.name, local=local, disturbances=demo.wrong, wrap=scripted, watch=watch, progress=progress) as agent:
+    with open_agent(config, demo.title, local=local, disturbances=demo.wrong, wrap=scripted, watch=watch, progress=progress) as agent:
         first, *rest = (saying.words for saying in demo.say if saying.when is None)
         result = agent.tell(first)
         for words in rest:
