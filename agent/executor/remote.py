@@ -44,6 +44,7 @@ class RemotePolicy:
         self._connection = contextlib.ExitStack()
         self._socket: ClientConnection | None = None
         self._spec: PolicySpec | None = None
+        self._given_up = False  # this connection may still bring the answer to a request that was given up
         self._connected(time.monotonic() + deadline_s)
         assert self._spec is not None
         self.spec: PolicySpec = self._spec
@@ -51,7 +52,8 @@ class RemotePolicy:
     def predict(self, observation: Observation, subtask: Subtask) -> Chunk:
         """Timing, ms: `trip_ms` from here to here, of which `queue_ms` waiting for the model's thread and `infer_ms` on it.
 
-        Raises PolicyError: too late, connection lost or refused, or an answer that is none.
+        Raises PolicyError: too late, or connection lost or refused; asking again later may help. Where the server did answer, with
+        trouble or with nonsense, the error says `refused = True`: it is there, and asking the same again is no use.
         """
         deadline = time.monotonic() + self.deadline_s
         if not self._lock.acquire(timeout=self.deadline_s):
@@ -66,6 +68,7 @@ class RemotePolicy:
                 chunk = self._receive(socket, self._seq, observation.tick, deadline)
             except (OSError, WebSocketException) as error:
                 if isinstance(error, TimeoutError):
+                    self._given_up = True
                     raise self._late() from error
                 self._drop()
                 raise PolicyError(f"The connection to policy '{self.spec.name}' was lost while it was asked ({_why(error)}).") from error
@@ -90,18 +93,21 @@ class RemotePolicy:
         while True:
             frame = socket.recv(timeout=max(0.0, deadline - time.monotonic()))
             if isinstance(frame, str):
+                sentence = frame.strip() or f"The server of policy '{self.spec.name}' refused without a word."
+                error = PolicyError(sentence) if self._given_up else _refusal(sentence)  # trouble has no number: whose is it?
                 self._drop()
-                raise PolicyError(frame.strip() or f"The server of policy '{self.spec.name}' refused without a word.")
+                raise error
             try:
                 got, chunk = read_reply(unpack(frame), self.spec, tick)
                 if got == seq:
+                    self._given_up = False
                     return check_chunk(chunk, self.spec, tick)
-            except PolicyError:
+            except PolicyError as error:
                 self._drop()
-                raise
+                raise _refusal(str(error)) from error
             if got > seq or got < 0:
                 self._drop()
-                raise PolicyError(f"The server of policy '{self.spec.name}' answered request {got}; it was asked request {seq}.")
+                raise _refusal(f"The server of policy '{self.spec.name}' answered request {got}; it was asked request {seq}.")
 
     def _connected(self, deadline: float) -> ClientConnection:
         """The open connection, or a new one: every address in turn, then a growing pause, until the deadline."""
@@ -141,7 +147,7 @@ class RemotePolicy:
         try:
             spec, about = read_metadata(unpack(frame) if isinstance(frame, bytes) else None)
             if self._spec is not None and spec != self._spec:
-                raise PolicyError(f"{address} serves another policy now: '{spec.name}', not '{self._spec.name}' as before.")
+                raise _refusal(f"{address} serves another policy now: '{spec.name}', not '{self._spec.name}' as before.")
         except PolicyError:
             self._drop()
             raise
@@ -149,12 +155,18 @@ class RemotePolicy:
         return socket
 
     def _drop(self) -> None:
-        self._socket = None
+        self._socket, self._given_up = None, False
         with contextlib.suppress(OSError, WebSocketException):
             self._connection.close()
 
     def _late(self) -> PolicyError:
         return PolicyError(f"Policy '{self.spec.name}' did not answer within {self.deadline_s:g} s.")
+
+
+def _refusal(sentence: str) -> PolicyError:
+    error = PolicyError(sentence)
+    error.refused = True  # type: ignore[attr-defined]
+    return error
 
 
 def _why(error: BaseException) -> str:

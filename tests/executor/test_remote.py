@@ -12,6 +12,7 @@ from websockets.server import ServerProtocol
 from websockets.sync.server import ServerConnection, serve
 
 from agent.errors import PolicyError
+from agent.executor.asking import is_lost
 from agent.executor.remote import RemotePolicy
 from agent.executor.wire import pack, unpack, write_metadata, write_reply
 from agent.types import Chunk, Observation, Policy, Scene, Thing
@@ -76,8 +77,9 @@ def test_a_late_reply_is_never_used_for_a_later_request(address: str) -> None:
     with RemotePolicy(address, 5) as remote:
         remote.deadline_s = 0.2
         started = time.monotonic()
-        with pytest.raises(PolicyError, match=r"'mixer' did not answer within 0.2 s"):
+        with pytest.raises(PolicyError, match=r"'mixer' did not answer within 0.2 s") as caught:
             remote.predict(observation(1), subtask("wait 0.5"))
+        assert is_lost(caught.value)
         assert time.monotonic() - started < 0.4
         remote.deadline_s = 5
         for tick in (2, 3, 4):
@@ -91,9 +93,26 @@ def test_a_late_reply_is_never_used_for_a_later_request(address: str) -> None:
 )
 def test_the_servers_sentence_is_passed_on_and_the_next_request_works(address: str, words: str, told: str) -> None:
     with RemotePolicy(address, 5) as remote:
-        with pytest.raises(PolicyError, match=told):
+        with pytest.raises(PolicyError, match=told) as caught:
             remote.predict(observation(), subtask(words))
+        assert not is_lost(caught.value)
         assert remote.predict(observation(), subtask()).start == 7
+
+
+def test_late_trouble_is_not_held_against_a_later_request() -> None:
+    def act(connection: ServerConnection) -> None:
+        connection.send(write_metadata(Mixer().spec))
+        for frame in connection:
+            if unpack(frame)["_saydo"]["seq"] == 2:
+                connection.send("the first request failed")
+                return
+
+    with playing(act) as address, RemotePolicy(address, 0.3) as remote:
+        with pytest.raises(PolicyError, match="did not answer"):
+            remote.predict(observation(), subtask())
+        with pytest.raises(PolicyError, match="the first request failed") as caught:
+            remote.predict(observation(), subtask())
+        assert is_lost(caught.value), "the second request may be asked again"
 
 
 def test_nobody_there_is_said_within_the_deadline() -> None:
@@ -160,8 +179,9 @@ def test_garbage_is_told_and_the_connection_is_made_anew(answer: bytes | str | N
                 connection.send(answer)
 
     with playing(act) as address, RemotePolicy(address, 2) as remote:
-        with pytest.raises(PolicyError, match=told):
+        with pytest.raises(PolicyError, match=told) as caught:
             remote.predict(observation(), subtask())
+        assert is_lost(caught.value) == (answer is None)
         assert remote.predict(observation(), subtask()).actions.shape == (8, 2)
 
 

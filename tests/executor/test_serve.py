@@ -198,7 +198,8 @@ def test_the_unmodified_openpi_client_is_served(served: Served, tmp_path: Path) 
         pytest.skip("installs openpi-client: set SAYDO_NIGHTLY=1")
     venv.create(tmp_path / "venv", with_pip=True)
     python = tmp_path / "venv" / "bin" / "python"
-    install = subprocess.run([python, "-m", "pip", "install", "-q", "openpi-client", "typing_extensions"], capture_output=True, text=True, timeout=240)
+    pip = [python, "-m", "pip", "install", "-q", "openpi-client", "typing_extensions"]
+    install = subprocess.run(pip, capture_output=True, text=True, timeout=240)
     if install.returncode:
         pytest.skip(f"openpi-client cannot be installed here: {install.stderr.strip().splitlines()[-1]}")
     host, _, port = served.addresses()[0].removeprefix("ws://").rpartition(":")
