@@ -149,9 +149,8 @@ class VisionBlock(nn.Module):
         self.down = nn.Linear(config.mlp, width)
 
     def forward(self, x: Tensor) -> Tensor:
-        B, P, D = x.shape
-        q, k, v = self.qkv(self.norm1(x)).view(B, P, 3, self.heads, D // self.heads).permute(2, 0, 3, 1, 4)  # each [B, N, P, K]
-        x = x + self.out(F.scaled_dot_product_attention(q, k, v).transpose(1, 2).reshape(B, P, D))
+        q, k, v = self.qkv(self.norm1(x)).unflatten(-1, (3, self.heads, -1)).unbind(2)  # each [B, P, N, K]
+        x = x + self.out(attend(q, k, v))
         return x + self.down(F.gelu(self.up(self.norm2(x)), approximate="tanh"))
 
 
