@@ -23,6 +23,7 @@ from agent.executor.run import Run
 from agent.executor.safety import Guard
 from agent.graph import UNCONFIRMED, Context, build_graph, seen
 from agent.mailbox import Mailbox, is_go_on
+from agent.planner.decision import Step
 from agent.planner.memory import Memory
 from agent.planner.saycan import Planner
 from agent.replay import Verdict, replay
@@ -88,7 +89,11 @@ class Agent:
         if before is not None and before.status == "stopped":
             said = self.graph.get_state(self.thread).values["said"]
             return self._go({"said": said if is_go_on(words) else [*said, words], "decisions": 0})
-        return self._go({"said": [words], "history": [], "decisions": 0})
+        return self._go({"said": [words], "history": self._past(), "decisions": 0})
+
+    def _past(self) -> list[Step]:
+        """The steps of earlier instructions: what "it" may stand for, but nothing that was done for this one."""
+        return [step.model_copy(update={"said": 0}) for step in self.graph.get_state(self.thread).values.get("history", [])]
 
     def resume(self) -> Result:
         """Go on with a run that was cut off, from its last finished subtask, having looked first."""
@@ -124,7 +129,7 @@ class Agent:
             why=question["question"] if asked else state["why"],
             question=question["question"],
             choices=tuple(question["choices"]),
-            subtasks=tuple(Attempted(subtask=step.subtask, outcome=step.outcome) for step in state.get("history", [])),
+            subtasks=tuple(Attempted(subtask=step.subtask, outcome=step.outcome) for step in state.get("history", []) if step.said),
             decisions=tuple(self.decisions[first:]),
             timings={"wall_s": round(time.monotonic() - start, 3), "robot_s": round(scene.tick / self.robot.spec.rate_hz, 3)},
             scene=scene,
