@@ -21,7 +21,7 @@ from sim.layout import REGIONS
 from sim.panda import GRIP_FORCE, GRIP_FRICTION
 
 SLIP_FRICTION, SLIP_FORCE = 0.02, 1.0
-PUSH_SPEED, PUSH_FORCE, PUSH_TICKS = 0.25, 25.0, 40
+PUSH_SPEED, PUSH_FORCE, PUSH_TICKS = 0.25, 25.0, 20
 SPACING = 0.11
 """Free space around the spot where something is put down, between centres, m."""
 
@@ -164,8 +164,14 @@ class Mischief:
         if isinstance(disturbance, Slip) and ticks == disturbance.ticks:
             motors = self._bench.panda.motors
             self._bench.panda.set_motors(motors._replace(force=GRIP_FORCE, friction=GRIP_FRICTION))
-        if isinstance(disturbance, PushDrawer) and ticks == PUSH_TICKS:
+        if isinstance(disturbance, PushDrawer) and ticks == PUSH_TICKS and not self._pushing():
             self._bench.set_drawer_motor(0.0, objects.DRAWER_FRICTION)
+
+    def _pushing(self) -> bool:
+        """True while a later push on the drawer goes on."""
+        now = self._bench.logic.tick
+        pushes = [course.fired for course, what in zip(self.courses, self.disturbances, strict=True) if isinstance(what, PushDrawer)]
+        return any(fired is not None and now - fired < PUSH_TICKS for fired in pushes)
 
     def _move(self, move: Move) -> str:
         here, _ = self._bench.pose(move.thing)

@@ -61,11 +61,14 @@ class Panda:
         self.bullet.changeConstraint(gear, gearRatio=-1, erp=GEAR_ERP, maxForce=GEAR_FORCE)
 
     def _set_friction(self, lateral: float) -> None:
+        """Anchors (sticking contacts that do not creep) would keep their old friction, so a slippery grip has none."""
         if lateral == self._friction:
             return
         self._friction = lateral
         for finger in FINGERS:
-            self.bullet.changeDynamics(self.body, finger, lateralFriction=lateral, spinningFriction=SPIN_FRICTION)
+            self.bullet.changeDynamics(
+                self.body, finger, lateralFriction=lateral, spinningFriction=SPIN_FRICTION, frictionAnchor=lateral >= GRIP_FRICTION
+            )
 
     def set_motors(self, motors: Motors) -> None:
         """Send every target; holds until the next call."""
