@@ -295,7 +295,6 @@ class Motion:
             else:
                 self._take(answer, self.robot.observe(()).tick)
             if self.trouble is None and self.buffer.chunk is not None:
-                self.dry_since = None
                 return self._tell("recovered", tick=self.robot.observe(()).tick, after_s=round(monotonic() - began, 2))
             self._pause(min(pause, left))
             pause = min(2 * pause, longest)

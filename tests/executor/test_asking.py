@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 import pytest
@@ -28,8 +29,13 @@ def after(event: threading.Event, start: int) -> Callable[[], Chunk]:
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
 @settings(max_examples=30)
 def test_every_wanted_call_gets_its_own_answer_and_no_other(wanted: list[bool]) -> None:
-    asker, gate = Asker(), threading.Event()
-    numbers = [asker.ask(after(gate, start)) for start in range(len(wanted))]
+    asker, gate, made = Asker(), threading.Event(), list[int]()
+
+    def call(start: int) -> Chunk:
+        made.append(start)
+        return after(gate, start)()
+
+    numbers = [asker.ask(partial(call, start)) for start in range(len(wanted))]
     for number, want in zip(numbers, wanted, strict=True):
         if not want:
             asker.abandon(number, 10.0)
@@ -39,6 +45,7 @@ def test_every_wanted_call_gets_its_own_answer_and_no_other(wanted: list[bool]) 
             answer = asker.answer(number, 5.0)
             assert answer is not None and answer.chunk is not None and answer.chunk.start == start
             assert asker.answer(number) is None, "an answer is given once"
+    assert made == [start for start in range(len(wanted)) if wanted[start] or start in made[:1]], "no call is made that nobody waits for"
     assert all(answer.number in {n for n, want in zip(numbers, wanted, strict=True) if not want} for answer in asker.late())
     asker.close()
 

@@ -182,6 +182,23 @@ def test_one_piece_of_nonsense_is_forgiven(trouble: Any) -> None:
     assert carry_out(Reach(), FakePolicy(GOAL, trouble={2: trouble, 3: trouble}))[0].status == "done"
 
 
+def test_the_recovery_deadline_holds_even_if_the_policy_hangs() -> None:
+    since = time.monotonic()
+    policy = FakePolicy(GOAL, trouble=dict.fromkeys(range(2, 99), "hang"))
+    outcome, _, _ = carry_out(Reach(), policy, chunk_deadline_s=0.6, recover_deadline_s=0.2)
+    assert outcome.status == "failed" and 0.8 <= time.monotonic() - since < 1.15
+
+
+def test_an_answer_to_an_ended_subtask_is_dropped_and_reported() -> None:
+    robot, policy, log = FakeRobot(reached), FakePolicy(GOAL, seconds=0.1), Log()
+    executor = Executor(robot, policy, CONFIG, log)
+    executor.run(Reach(), stop=lambda: "stop" if policy.asked else None)
+    assert not log.of("chunk") and robot.rows == []
+    outcome = executor.run(Reach())
+    executor.close()
+    assert outcome.status == "done" and "abandoned" in log.of("chunk_dropped")[0]["why"]
+
+
 def test_nonsense_is_counted_in_a_row() -> None:
     assert carry_out(Reach(), FakePolicy(GOAL, trouble=dict.fromkeys((2, 3, 5, 6, 8, 9), "nan")))[0].status == "done"
 
@@ -306,7 +323,7 @@ def test_real_time_never_waits_while_there_is_a_row(delay: int) -> None:
 
 def test_real_time_learns_how_long_answers_take() -> None:
     robot = FakeRobot(reached, pace_s=0.02)
-    policy = FakePolicy(GOAL, horizon=16, delay_ticks=7, clock=robot)
+    policy = FakePolicy(GOAL, horizon=16, step=0.004, delay_ticks=7, clock=robot)
     outcome, _, log = carry_out(Reach(), policy, robot, lockstep=False, rows=14, delay_ticks=8, chunk_deadline_s=5.0)
     assert outcome.status == "done", outcome.why
     assert not log.of("starved"), "asked so early that 16 rows last although an answer takes 7 ticks"
