@@ -10,7 +10,7 @@ from pathlib import Path
 from agent.skills.skill import Skill
 from agent.types import Outcome, Scene
 
-PRIOR_DONE, PRIOR_FAILED = 9.0, 1.0
+PRIOR_DONE, PRIOR_FAILED = 4.5, 0.5
 FADE = 0.98
 """What is left of the old counts of a key when a new outcome of that key comes."""
 LEAST = 0.02

@@ -159,3 +159,17 @@ def play(
             outcome = Outcome(status="done", why="done")
         history.append(Step(subtask=task, outcome=outcome, since=since, said=len(said)))
     return Story(place, decision, [step.subtask.words for step in history], history, slowest)
+
+
+def holds(goal: str, scene: Scene) -> bool:
+    """ "red in blue bowl", "drawer open", "hold red" """
+    first, *rest = goal.split()
+    if first == "hold":
+        return scene.holding == f"{rest[0]} block"
+    if first in ("drawer", "light", "gripper"):
+        return scene.has(rest[0], first)
+    relation = " ".join(rest[:-1]) if rest[-1] in ("red", "green", "blue", "table") else " ".join(rest[:-2])
+    target = f"{rest[-1]} block" if rest[-1] in ("red", "green", "blue") else rest[-1] if rest[-1] == "table" else " ".join(rest[-2:])
+    if rest[-1] == "drawer":
+        relation, target = " ".join(rest[:-1]), "drawer"
+    return (relation, f"{first} block", target) in scene.facts

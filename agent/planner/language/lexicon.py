@@ -119,7 +119,10 @@ def tokens(text: str) -> list[str]:
     found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*|[,;]", text)
     marked: list[str] = []
     for token in found:
-        if token in ",;" and (not marked or marked[-1] in ",;"):
+        if (token in ",;" and (not marked or marked[-1] in ",;")) or (token == "and" and marked[-1:] == ["and"]):
+            continue
+        if token == "and" and marked[-2:] == ["and", ","]:
+            marked.pop()
             continue
         marked.append(token)
     while marked and marked[-1] in ",;":

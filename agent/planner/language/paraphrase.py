@@ -111,7 +111,8 @@ def times_of(text: str) -> tuple[str, int]:
 
 
 ORDER = re.compile(
-    r" ?,? ?(?:with|where|so that|and)? ?(?:the )?(\w+)(?: block| one| cube)?(?: is| being| should be)? (?:at|on) (?:the )?(top|bottom)(?: of it)?$"
+    r" ?,? ?(?:with|where|so that|and)? ?(?:the )?(\w+)(?: block| one| cube)?(?: is| being| should be)? "
+    r"(?:at|on) (?:the )?(top|bottom)(?: of it)?$"
 )
 """The end of "a tower with the green block at the bottom"."""
 

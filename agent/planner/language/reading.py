@@ -8,15 +8,15 @@ from dataclasses import dataclass, replace
 from agent.planner.decision import Request, Step
 from agent.planner.language.clauses import Clause, Doubt, Grammar, bare, things_of, which
 from agent.planner.language.lexicon import listed, plain
-from agent.planner.language.referring import Ref, Talk, refer, relation_at
+from agent.planner.language.referring import Ref, Talk, belongs, refer, relation_at
 from agent.planner.language.sentence import THEN, Sentence, SentenceReader, told
 from agent.planner.plan import clash, make_plan
 from agent.skills.library import Library
 from agent.skills.skill import Skill
 from agent.types import Scene
 
-LONGEST = 2000
-"""Characters. What is longer is hardly one instruction."""
+LONGEST, MOST_WORDS = 2000, 160
+"""Characters and words. What is longer is hardly one instruction."""
 REMEMBERED = 64
 CANCEL = re.compile(
     r"(never mind|forget it|forget about it|forget that|cancel|cancel it|cancel that|that is all|that is it|that is enough|that will do|"
@@ -77,8 +77,9 @@ class Reader:
 
     def hear(self, words: str, k: int, request: Request, before: Understanding) -> Understanding:
         """One more sentence."""
-        if len(words) > LONGEST:
-            doubt = Doubt("ask", f"That is {len(words)} characters; I read up to {LONGEST} at a time. What shall I do first?")
+        if len(words) > LONGEST or len(words.split()) > MOST_WORDS:
+            much = f"{len(words)} characters and {len(words.split())} words"
+            doubt = Doubt("ask", f"That is {much}; I read up to {LONGEST} and {MOST_WORDS} at a time. What shall I do first?")
             return replace(before, doubt=doubt, pending="")
         scene, earlier = request.scene, [step for step in request.history if step.said <= k]
         text = self.sentences.spell(words, scene)
@@ -188,6 +189,8 @@ class Reader:
             replace(talk, recent=tuple(n for n in talk.recent if n not in clause.things)),
         )
         if ref is None or ref.mode == "it":
+            return None
+        if not ref.names and not any(belongs(word, talk.scene) for word in ref.text.split()):
             return None
         if not ref.names:
             words = f"What is there: {listed(f'the {name}' for name in talk.scene.names())}."

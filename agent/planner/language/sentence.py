@@ -16,11 +16,13 @@ from agent.planner.language.lexicon import (
     tokens,
     without_ing,
 )  # fmt: skip
-from agent.planner.language.paraphrase import PICK, PUT, paraphrases, times_of
+from agent.planner.language.paraphrase import PICK, PUT, paraphrases, removal, times_of
 from agent.planner.language.referring import GENERIC, Talk, refer
 from agent.types import Scene
 
 MOST_CLAUSES = 40
+MOST_WORDS = 40
+"""In one clause."""
 THEN = re.compile(
     r"\s*,?\s*(?:;|\b(?:and then|then|after that|after this|after which|afterwards|afterward|and finally|finally|lastly|and lastly|"
     r"next(?! to\b)|and next(?! to\b)|at the end|in the end|first of all|first(?! (?:block|one|bowl|drawer)\b)|firstly|secondly|thirdly|"
@@ -174,6 +176,8 @@ class SentenceReader:
         text = re.sub(r"^(?:also|too|and|now|finally|but|to|it is|there|that) (?=\w)", "", text)
         text = re.sub(r" (?:too|as well|also|now|once more|please|away)$", "", text) if " " in text else text
         text, times = times_of(text)
+        if text.count(" ") >= MOST_WORDS:
+            return not_understood(text, self.grammar)
         text = re.sub(r"^(?:second|third|fourth|last) (?=\w)", "", text)
         readings: list[Doubt] = []
         for reading in self.readings(text, talk, before):
@@ -187,8 +191,10 @@ class SentenceReader:
     def readings(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> list[Reading]:
         """Readings of a clause, up to the first that leaves no doubt."""
         found: list[Reading] = []
-        if (reading := self.grammar.match(text, talk)) is not None:
-            found.append(reading)
+        away = removal(text, talk, self.grammar) if re.match(r"(take|get|bring|fetch|retrieve) .+ (off|from) ", text) else None
+        for reading in (away, self.grammar.match(text, talk)):
+            if reading is not None:
+                found.append(reading)
             if isinstance(reading, list):
                 return found
         for reading in paraphrases(text, talk, self.grammar):

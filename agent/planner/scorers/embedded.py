@@ -3,7 +3,7 @@
 from agent.planner.language.clauses import things_of
 from agent.planner.scorers.scorer import Candidate, Choice, Say, logs, softmax
 
-NEXT, LOOSE, LATER, MENTIONED, OTHER, UNDOING = 0.0, -2.0, -3.0, -5.0, -6.0, -8.0
+NEXT, LOOSE, LATER, MENTIONED, OTHER, UNDOING = 0.0, -1.6, -3.0, -5.0, -6.0, -8.0
 ENDING = -4.5
 """done, ask and none, where they are not what comes next."""
 

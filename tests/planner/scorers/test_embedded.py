@@ -4,8 +4,7 @@ from typing import Any
 
 import pytest
 
-from agent.types import Scene
-from tests.planner.symbolic import play, world
+from tests.planner.symbolic import holds, play, world
 
 RGB = {"bowls": ("red", "green", "blue")}
 IN_DRAWER = {"red": ("in", "drawer")}
@@ -103,20 +102,6 @@ REACHED: list[tuple[str, dict[str, Any], str, int]] = [
     ("put the red block in the blue bowl. After that, press the button. Finally, close the drawer.", {"drawer_open": True},
      "red in blue bowl, light lit, drawer closed", 4),
 ]  # fmt: skip
-
-
-def holds(goal: str, scene: Scene) -> bool:
-    """ "red in blue bowl", "drawer open", "hold red" """
-    first, *rest = goal.split()
-    if first == "hold":
-        return scene.holding == f"{rest[0]} block"
-    if first in ("drawer", "light", "gripper"):
-        return scene.has(rest[0], first)
-    relation = " ".join(rest[:-1]) if rest[-1] in ("red", "green", "blue", "table") else " ".join(rest[:-2])
-    target = f"{rest[-1]} block" if rest[-1] in ("red", "green", "blue") else rest[-1] if rest[-1] == "table" else " ".join(rest[-2:])
-    if rest[-1] == "drawer":
-        relation, target = " ".join(rest[:-1]), "drawer"
-    return (relation, f"{first} block", target) in scene.facts
 
 
 @pytest.mark.parametrize(("words", "setup", "goals", "least"), REACHED, ids=[f"{i:02d}" for i in range(len(REACHED))])
