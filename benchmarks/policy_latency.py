@@ -4,9 +4,10 @@ Random weights of the published sizes (--size full) or tiny ones (--size tiny, f
 computed once per chunk: keys and values), steps (the whole sampling loop), chunk (all three, inputs copied in, result awaited). For each
 the median and the 99th percentile over --repeats, and model FLOP utilisation: the FLOPs that the stage must do, over its median time,
 against the matrix-multiplication rate measured here first. On CUDA every stage is one recorded graph and the default type is bf16.
+With --guided, π0's loop is also timed as real-time chunking runs it: each step with a vector-Jacobian product, about three times the work.
 For RDT, `uncached` is the same loop with keys and values of words and images computed anew in every step.
 
-    π0-3.3B and RDT-1B on a GPU     python benchmarks/policy_latency.py --model pi0 rdt --views 1 2 3 --compile max-autotune
+    π0-3.3B and RDT-1B on a GPU     python benchmarks/policy_latency.py --model pi0 rdt --views 1 2 3 --guided --compile max-autotune
     a quick look on a CPU           python benchmarks/policy_latency.py --size tiny --repeats 20
 """
 
@@ -27,6 +28,7 @@ from agent.executor.models.fast import FastPi0, Recorded
 from agent.executor.models.paligemma import GemmaConfig, VisionConfig
 from agent.executor.models.pi0 import PI0, PI05, Inputs, Pi0, Pi0Config, tiny, to_mixed
 from agent.executor.models.rdt import RDT, RDT_1B, RDT_TINY, RDTConfig, Senses
+from agent.executor.models.sampling import guide_from
 
 
 class Stage(NamedTuple):
@@ -155,6 +157,10 @@ def pi0_runs(name: str, args: argparse.Namespace, device: torch.device, dtype: t
         before = program.prefix.output.keys[0].shape[1]
         print(f"{title:<24}warm-up {time.perf_counter() - began:.0f} s, {before} tokens before the actions")
         stages = [Stage("image", program.eyes, image), Stage("prefix", program.prefix, prefix), Stage("steps", program.steps, steps)]
+        if args.guided:
+            rest = torch.randn(args.batch, config.horizon // 2, config.action_dim)
+            guide = guide_from(rest, config.horizon, delay=config.horizon // 10, execute=config.horizon // 2)
+            stages.append(Stage("guided", fast.program(inputs, guide).steps, 3 * steps))
         yield title, stages, Stage("chunk", partial(fast.sample, inputs, noise), image + prefix + steps)
 
 
@@ -246,6 +252,7 @@ def main() -> None:
     parser.add_argument("--text", type=int, help="tokens of text, all real (default: the model's most; RDT: 32)")
     parser.add_argument("--steps", type=int, default=10, help="of π0; RDT takes its own 5")
     parser.add_argument("--batch", type=int, default=1, help="of π0")
+    parser.add_argument("--guided", action="store_true", help="also time π0's loop pulled towards the rows already promised")
     parser.add_argument("--compile", choices=["off", "default", "max-autotune"], default="off")
     parser.add_argument("--dtype", choices=["bfloat16", "float32"], default="bfloat16" if cuda else "float32")
     parser.add_argument("--repeats", type=int, default=100)

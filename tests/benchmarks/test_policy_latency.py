@@ -18,10 +18,11 @@ def test_the_work_counted_is_the_known_limit(views: int, image: float, prefix: f
 
 
 @pytest.mark.parametrize(
-    ("model", "stages"), [("pi0", ("image", "prefix", "steps", "chunk")), ("rdt", ("image", "prefix", "steps", "uncached", "chunk"))]
+    ("model", "stages"),
+    [("pi0", ("image", "prefix", "steps", "guided", "chunk")), ("rdt", ("image", "prefix", "steps", "uncached", "chunk"))],
 )
 def test_every_stage_is_timed(model: str, stages: tuple[str, ...]) -> None:
-    options = ["--model", model, "--size", "tiny", "--views", "2", "--repeats", "2", "--steps", "2"]
+    options = ["--model", model, "--size", "tiny", "--guided", "--views", "2", "--repeats", "2", "--steps", "2"]
     command = [sys.executable, "benchmarks/policy_latency.py", *options]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
     assert result.returncode == 0, result.stderr

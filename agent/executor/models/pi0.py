@@ -99,6 +99,7 @@ def compact(inputs: Inputs, text_bucket: int = 1) -> Inputs:
     images, image_valid, tokens, token_valid, state = inputs
     if image_valid is not None:
         present = image_valid.any(0)
+        present[0] |= not present.any()  # a robot without eyes keeps one black, masked image
         images, image_valid = images[:, present], image_valid[:, present]
         image_valid = None if bool(image_valid.all()) else image_valid
     if token_valid is not None:

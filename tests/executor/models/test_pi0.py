@@ -114,6 +114,14 @@ def test_dropping_what_nobody_sees_is_exact(adaptive: bool) -> None:
 
 
 @both
+def test_a_robot_without_eyes_still_gets_a_chunk(adaptive: bool) -> None:
+    config = odd(adaptive)
+    model, noise = random_model(config), noise_for(config)
+    inputs = random_inputs(config)._replace(image_valid=torch.zeros(3, 2, dtype=torch.bool))
+    torch.testing.assert_close(model.sample(compact(inputs), noise), model.sample(inputs, noise), atol=5e-6, rtol=1e-5)
+
+
+@both
 def test_padding_and_absent_cameras_have_no_say(adaptive: bool) -> None:
     config = odd(adaptive)
     model, inputs, noise = random_model(config), random_inputs(config, seed=4), noise_for(config)
