@@ -40,9 +40,9 @@ class RDTSetup(Frozen):
     device: str = "cuda" if torch.cuda.is_available() else "cpu"
     steps: int | None = None
     """Solver steps per chunk; None: as the checkpoint says (5)."""
-    history: int = 1
-    """How many ticks ago a picture may have been taken to count as the one before; 0: never show an earlier one, as a server of several
-    robots must."""
+    history: int = 0
+    """How many ticks ago a picture may have been taken to count as the one before (trained on: 1; see `RDTPolicy.watch`). 0: the one
+    before is always missing, as it must be for a policy that several robots ask."""
     compile: Compile = "off"
     warm_up: bool = True
     """Record the programs of usual sentence lengths before the first robot asks."""
@@ -68,7 +68,8 @@ class RDTPolicy:
             self.fast.warm_up()
 
     def watch(self, observation: Observation) -> None:
-        """Show it an observation between chunks, so that it knows the picture before; costs one encoding of each camera."""
+        """Show it an observation between chunks, so that it knows the picture before; costs one encoding of each camera. For a policy of
+        one robot, with `history` above 0."""
         self.views.watch(observation.tick, observation.images)
 
     def predict(self, observation: Observation, subtask: Subtask) -> Chunk:

@@ -94,8 +94,8 @@ def test_every_sense_matters(home: Path):
 
 
 def test_history_is_what_was_watched_one_tick_before(home: Path):
-    alone, watching = rdt_policy(setup(home)), rdt_policy(setup(home))
-    forgetful = rdt_policy(setup(home, history=0))
+    alone, watching = rdt_policy(setup(home, history=1)), rdt_policy(setup(home, history=1))
+    forgetful = rdt_policy(setup(home))
     for policy in (watching, forgetful):
         policy.watch(seen(4, seed=9))
     without = alone.predict(seen(5), PUSH).actions
