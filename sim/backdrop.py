@@ -15,7 +15,6 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from sim import objects
 from sim.bench import Bench
-from sim.meshes import cached_file
 from sim.panda import ARM, FINGERS, HAND_LINK
 from sim.world import Bullet
 
@@ -28,6 +27,8 @@ SKY_TOP, SKY_BOTTOM = (236, 241, 246), (188, 201, 214)
 SHADE = 0.66
 """Brightness of the table in shadow."""
 OVERSAMPLE = 3
+BEHIND = 0.05
+"""Closer to the camera than this, m, counts as behind it."""
 EMPTY = 0.99999
 """Depth buffer value from which on a pixel shows nothing."""
 DIRECTIONS = np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 2 * np.pi, 20, endpoint=False)])
@@ -57,27 +58,62 @@ def sky(height: int, width: int) -> NDArray[np.uint8]:
 @cache
 def painted(lens: Lens) -> tuple[Image.Image, Image.Image]:
     """The table before the sky, in light and in shadow."""
-    large = lens._replace(height=lens.height * OVERSAMPLE, width=lens.width * OVERSAMPLE)
-    bullet = Bullet()
-    try:
-        bullet.loadURDF(str(cached_file(objects.table(), ".urdf")), (objects.TABLE_X, 0, 0), useFixedBase=True)
-        pixels, drawn = draw(bullet, large)
-    finally:
-        bullet.disconnect()
-    lit = np.asarray(Image.composite(pixels, Image.fromarray(sky(large.height, large.width)), drawn))
-    dark = np.where(_on_top(large)[:, :, None], (lit * SHADE).astype(np.uint8), lit)
-    size = (lens.width, lens.height)
-    light_picture, dark_picture = (Image.fromarray(picture).resize(size, Image.Resampling.BOX) for picture in (lit, dark))
-    return light_picture, dark_picture
+    size = (lens.width * OVERSAMPLE, lens.height * OVERSAMPLE)
+    picture = Image.fromarray(sky(lens.height, lens.width)).resize(size)
+    pen, matrix = ImageDraw.Draw(picture), lens.matrix()
+    for corners, shade in _faces(lens):
+        colour = np.minimum(255, 255 * shade * np.array(objects.WOOD if len(corners) == 4 else objects.DARK))
+        outline = _outline(corners[:4], matrix, size)
+        if outline:
+            pen.polygon(outline, fill=(int(colour[0]), int(colour[1]), int(colour[2])))
+    top = _outline(_corners(objects.TABLE, (objects.TABLE_X, 0, -objects.TABLE[2] / 2))[[1, 3, 7, 5]], matrix, size)
+    mask = Image.new("L", size, 0)
+    if top:
+        ImageDraw.Draw(mask).polygon(top, fill=255)
+    dark = Image.composite(picture.point(lambda value: round(value * SHADE)), picture, mask)
+    return picture.reduce(OVERSAMPLE), dark.reduce(OVERSAMPLE)
+
+
+def _faces(lens: Lens) -> list[tuple[Points, float]]:
+    """The table's faces that the camera sees, far ones first: corners float64[4, 3] (five rows mark a leg) and brightness."""
+    view = np.array(lens.view).reshape(4, 4).T
+    eye = -view[:3, :3].T @ view[:3, 3]
+    x, y, z = objects.TABLE
+    legs = [(objects.TABLE_X + sx * (x / 2 - 0.06), sy * (y / 2 - 0.06), -0.34) for sx in (-1, 1) for sy in (-1, 1)]
+    legs.sort(key=lambda leg: -float(np.linalg.norm(eye - leg)))
+    boxes = [((0.05, 0.05, 0.6), leg, True) for leg in legs] + [((x, y, z), (objects.TABLE_X, 0, -z / 2), False)]
+    sun = np.array(LIGHT_FROM) / np.linalg.norm(LIGHT_FROM)
+    faces = []
+    for size, middle, leg in boxes:
+        corners = _corners(size, middle)
+        for rows in ((0, 1, 3, 2), (4, 6, 7, 5), (0, 4, 5, 1), (2, 3, 7, 6), (1, 5, 7, 3)):
+            face = corners[list(rows)]
+            outward = face.mean(0) - middle
+            outward = outward / np.linalg.norm(outward)
+            if outward @ (eye - face.mean(0)) > 0:
+                shade = LIGHTING["lightAmbientCoeff"] + LIGHTING["lightDiffuseCoeff"] * max(0.0, float(outward @ sun))
+                faces.append((np.vstack([face, face[:1]]) if leg else face, shade))
+    return faces
+
+
+def _outline(points: Points, matrix: Points, size: tuple[int, int]) -> list[tuple[float, float]]:
+    """A polygon float64[N, 3] in picture coordinates, px, cut off at the camera's near side; empty if all of it lies behind."""
+    clip = np.column_stack([points, np.ones(len(points))]) @ matrix.T
+    kept: list[Points] = []
+    for here, there in zip(clip, np.roll(clip, -1, axis=0), strict=True):
+        if here[3] > BEHIND:
+            kept.append(here)
+        if (here[3] > BEHIND) != (there[3] > BEHIND):
+            kept.append(here + (BEHIND - here[3]) / (there[3] - here[3]) * (there - here))
+    return [((p[0] / p[3] + 1) * size[0] / 2, (1 - p[1] / p[3]) * size[1] / 2) for p in kept]
 
 
 @cache
 def table_colour() -> tuple[int, int, int]:
-    """The lit table top as the renderer shows it, RGB."""
-    view = pybullet.computeViewMatrix((objects.TABLE_X, 0, 1), (objects.TABLE_X, 0, 0), (1, 0, 0))
-    lens = Lens(9, 9, tuple(view), tuple(pybullet.computeProjectionMatrixFOV(20, 1, 0.02, 4.0)))
-    red, green, blue = painted(lens)[0].getpixel((4, 4))  # type: ignore[misc]
-    return int(red), int(green), int(blue)
+    """The lit table top, RGB."""
+    shade = LIGHTING["lightAmbientCoeff"] + LIGHTING["lightDiffuseCoeff"] * LIGHT_FROM[2] / float(np.linalg.norm(LIGHT_FROM))
+    red, green, blue = (min(255, int(255 * shade * value)) for value in objects.WOOD)
+    return red, green, blue
 
 
 def draw(bullet: Bullet, lens: Lens) -> tuple[Image.Image, Image.Image]:
@@ -141,11 +177,9 @@ class Shadows:
         mask = Image.new("L", (lens.width, lens.height), 0)
         pen, matrix = ImageDraw.Draw(mask), lens.matrix()
         for outline in self.outlines():
-            points = np.column_stack([outline, np.zeros(len(outline)), np.ones(len(outline))]) @ matrix.T
-            if (points[:, 3] > 0.05).all():
-                x = (points[:, 0] / points[:, 3] + 1) * lens.width / 2
-                y = (1 - points[:, 1] / points[:, 3]) * lens.height / 2
-                pen.polygon(list(zip(x.tolist(), y.tolist(), strict=True)), fill=255)
+            corners = _outline(np.column_stack([outline, np.zeros(len(outline))]), matrix, mask.size)
+            if corners:
+                pen.polygon(corners, fill=255)
         return Image.composite(dark, lit, mask.filter(ImageFilter.BoxBlur(max(1, lens.width // 150))))
 
 
@@ -156,7 +190,13 @@ def _hull(size: tuple[float, float, float]) -> Points:
         half = objects.BOWL_HEIGHT / 2
         rims = [(objects.BOWL_RADIUS, half), (objects.BOWL_BASE, -half)]
         return np.concatenate([np.column_stack([radius * ring, np.full(20, z)]) for radius, z in rims])
-    return np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)]) * np.array(size) / 2
+    return _corners(size, (0, 0, 0))
+
+
+def _corners(size: tuple[float, float, float], middle: tuple[float, float, float]) -> Points:
+    """Of a box, float64[8, 3]; x changes slowest, z fastest."""
+    signs = np.array([[x, y, z] for x in (-1, 1) for y in (-1, 1) for z in (-1, 1)])
+    return signs * np.array(size) / 2 + np.array(middle)
 
 
 def _panda_hulls(bench: Bench) -> list[tuple[int, int, Points]]:
@@ -183,13 +223,8 @@ def _fixture_hulls(bench: Bench) -> list[tuple[int, int, Points]]:
         front, inside, handle = objects.FRONT_THICK, objects.DRAWER_INSIDE, objects.HANDLE
         boxes = [(link, (front, wide, high), (-front / 2, high / 2)), (link, inside, (inside[0] / 2, inside[2] / 2)),
                  (link, handle, (-front - handle[0] / 2, objects.HANDLE_Z))]  # fmt: skip
-        hulls += [(body, -1, _box(objects.CABINET, depth / 2, high / 2))]
-        hulls += [(body, part, _box(size, x, z)) for part, size, (x, z) in boxes]
+        hulls += [(body, -1, _corners(objects.CABINET, (depth / 2, 0, high / 2)))]
+        hulls += [(body, part, _corners(size, (x, 0, z))) for part, size, (x, z) in boxes]
     if "button" in bench.items:
-        hulls.append((bench.items["button"].body, -1, _box(objects.PANEL, 0, objects.PANEL[2] / 2)))
+        hulls.append((bench.items["button"].body, -1, _corners(objects.PANEL, (0, 0, objects.PANEL[2] / 2))))
     return hulls
-
-
-def _box(size: tuple[float, float, float], x: float, z: float) -> Points:
-    """The corners of a box whose middle is at x, 0, z; float64[8, 3]."""
-    return np.add(_hull(size), (x, 0, z))

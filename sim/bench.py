@@ -74,7 +74,7 @@ class Bench:
         return self.items[name]
 
     def _add_fixtures(self) -> None:
-        self._add("table", "table", objects.table_to_touch(), (objects.TABLE_X, 0, 0), objects.TABLE)
+        self._add("table", "table", objects.table(), (objects.TABLE_X, 0, 0), objects.TABLE)
         if self.layout.drawer != "none":
             body = self._add("drawer", "drawer", objects.drawer(), (*CABINET_AT, 0), objects.DRAWER_INSIDE).body
             self.items["drawer"] = drawer = Item("drawer", "drawer", body, self._link(body, "drawer"), objects.DRAWER_INSIDE)

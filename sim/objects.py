@@ -18,7 +18,7 @@ COLOURS: dict[str, RGB] = {
     "purple": (0.52, 0.29, 0.72),
     "orange": (0.95, 0.48, 0.13),
 }
-WOOD, SHELL, FRONT, DARK, METAL = (0.80, 0.68, 0.54), (0.90, 0.88, 0.85), (0.36, 0.45, 0.53), (0.20, 0.22, 0.25), (0.62, 0.64, 0.67)
+WOOD, SHELL, FRONT, DARK, METAL = (0.84, 0.71, 0.56), (0.90, 0.88, 0.85), (0.36, 0.45, 0.53), (0.20, 0.22, 0.25), (0.62, 0.64, 0.67)
 LIT, UNLIT = (1.0, 0.87, 0.32), (0.30, 0.31, 0.30)
 
 BLOCK = 0.04
@@ -150,23 +150,12 @@ def _used(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return vertices, faces[area > 1e-12]
 
 
-def table_to_touch() -> str:
-    """The table as the arm and the things feel it. It is not drawn, the backdrop shows it; a body without any visual would be drawn
-    as its collision shape, so it has a speck inside the robot's foot."""
-    touch = f"<collision>{_origin((0, 0, -TABLE[2] / 2))}{_geometry(_box(TABLE))}</collision>"
-    speck = f"<visual>{_origin((-TABLE_X, 0, 0.05))}{_geometry(_box((0.001, 0.001, 0.001)))}{_material(SHELL)}</visual>"
-    return _robot("table", _link("base", touch + speck, 0.0))
-
-
 def table() -> str:
-    """The table as it is seen: a bench whose top is z = 0 of its frame, with four legs."""
-    x, y, z = TABLE
-    parts = _solid(_box(TABLE), (0, 0, -z / 2), WOOD)
-    for sx in (-1, 1):
-        for sy in (-1, 1):
-            leg = _geometry(_box((0.05, 0.05, 0.6)))
-            parts += f"<visual>{_origin((sx * (x / 2 - 0.06), sy * (y / 2 - 0.06), -0.34))}{leg}{_material(DARK)}</visual>"
-    return _robot("table", _link("base", parts, 0.0))
+    """The table as the arm and the things feel it; its frame: the middle of the top. It is not drawn, the backdrop shows it; a body
+    without any visual would be drawn as its collision shape, so it has a speck inside the robot's foot."""
+    touch = f"<collision>{_origin((0, 0, -TABLE[2] / 2))}{_geometry(_box(TABLE))}</collision>"
+    speck = _visual(_box((1e-3, 1e-3, 1e-3)), (-TABLE_X, 0, 0.05), SHELL)
+    return _robot("table", _link("base", touch + speck, 0.0))
 
 
 def drawer() -> str:
