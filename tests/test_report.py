@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from agent.errors import RecordError
 from agent.executor.record import Recorder, Run
 from agent.report import bar, figures, share, view, write_report
-from agent.report.story import MARKS, tell_story
+from agent.report.story import MARKS, tell_story, timed
 from agent.report.timeline import WIDE, axis, gathered, waterfall
 from tests.executor.body import Body, rows
 
@@ -199,6 +199,16 @@ def test_a_question_is_told_once(tmp_path: Path) -> None:
     ]  # fmt: skip
 
 
+def test_an_interruption_is_marked_where_it_was_heard(tmp_path: Path) -> None:
+    run = Run.create(tmp_path, "a scripted demo")
+    for kind, tick in (("said", None), ("looked", 0), ("chunk_asked", 40), ("said", None), ("resumed", None), ("said", None)):
+        run.write(kind, tick=tick, words=f"at {tick}", segment=2)
+    assert [event.get("tick") for event in timed(run.events) if event["kind"] == "said"] == [None, 40, None]
+    shown = view(run)
+    assert [(mark["kind"], mark["lane"]) for mark in shown["overview"]["marks"]] == [("said", 0)]
+    assert not shown["quoted"] and view(Run.create(tmp_path, "hello"))["quoted"]
+
+
 def test_what_is_new_in_the_world_comes_first(run: Run, page: Page) -> None:
     assert view(run)["facts"] == [("drawer open", True), ("red block in bowl", False)]
     assert [attributes.get("class") for tag, attributes in page.elements if tag == "li"][-2:] == ["new", None]
@@ -236,7 +246,7 @@ def test_marks_of_several_kinds_stay_apart() -> None:
         {"kind": kind, "tick": tick, "why": ""}
         for tick, kind in ((1, "guarded"), (2, "starved"), (3, "guarded"), (30, "guarded"), (31, "starved"))
     ]
-    assert [(mark["kind"], mark["tick"], mark["times"]) for mark in gathered(events)] == [
+    assert [(mark["kind"], mark["tick"], mark["times"]) for mark in gathered(events, 4)] == [
         ("guarded", 1, 2), ("starved", 2, 1), ("guarded", 30, 1), ("starved", 31, 1),
     ]  # fmt: skip
 

@@ -16,7 +16,7 @@ from agent.errors import RecordError
 from agent.executor.files import replace_file
 from agent.executor.record import read_steps, segments
 from agent.executor.run import Event, Run
-from agent.report.story import MARKS, StepStory, embed, mark_text, tell_story
+from agent.report.story import MARKS, StepStory, embed, mark_text, tell_story, timed
 from agent.report.timeline import overview, waterfall
 from agent.types import clip_text
 
@@ -49,7 +49,7 @@ def write_report(folder: Path) -> Path:
 
 def view(run: Run) -> dict[str, Any]:
     """Everything that the template shows."""
-    events = run.events
+    events = timed(run.events)
     if not events:
         raise RecordError(f"Run {run.id} has no events: it was cut off before it began.")
     rate = rate_of(run)
@@ -64,6 +64,7 @@ def view(run: Run) -> dict[str, Any]:
     return {
         "run": run,
         "title": run.words,
+        "quoted": next((event["words"] for event in events if event["kind"] == "said"), run.words) == run.words,
         "started": events[0],
         "began": datetime.fromisoformat(events[0]["time"]),
         "status": status,

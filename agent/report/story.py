@@ -51,6 +51,18 @@ class StepStory:
         return self.outcome["status"] if self.outcome else "cut off"
 
 
+def timed(events: list[Event]) -> list[Event]:
+    """The events, where what was said or stopped without a tick of its own has that of the event before."""
+    found: list[Event] = []
+    tick = None
+    for event in events:
+        if event["kind"] in ("said", "answered", "stopped") and tick is not None:
+            event = {"tick": tick, **event}
+        tick = None if event["kind"] == "resumed" else event.get("tick", tick)
+        found.append(event)
+    return found
+
+
 def tell_story(run: Run, events: list[Event]) -> list[Entry]:
     """The events as people tell them: what was said, each step with its reason and its end, and whatever came in between."""
     story: list[Entry] = []

@@ -8,6 +8,8 @@ from agent.executor.run import Event
 from agent.report.story import MARKS, StepStory, mark_text
 
 WIDE = 880.0
+MARK_WIDE = 24.0
+"""Guard interventions nearer to one another than this are drawn as one mark with a line to its end."""
 
 
 def overview(steps: list[StepStory], events: list[Event], rate: float) -> dict[str, Any]:
@@ -25,9 +27,15 @@ def overview(steps: list[StepStory], events: list[Event], rate: float) -> dict[s
         if event["kind"] in MARKS or (event["kind"] == "said" and event.get("tick")):
             lanes[max(lanes)].append(event)
     marks = [
-        {"kind": event["kind"], "x": event["tick"] * scale, "lane": segment - 1, "title": mark_title(event)}
+        {
+            "kind": event["kind"],
+            "x": event["tick"] * scale,
+            "lane": segment - 1,
+            "title": mark_title(event),
+            "long": (event["until"] - event["tick"]) * scale,
+        }
         for segment, happened in lanes.items()
-        for event in gathered(happened)
+        for event in gathered(happened, MARK_WIDE / scale)
     ]
     kinds = {mark["kind"]: MARKS.get(mark["kind"], "said") for mark in marks}
     return {"blocks": blocks, "marks": marks, "lanes": max(lanes), "axis": axis(0, end, rate, "s"), "legend": kinds, "wide": WIDE}
@@ -55,8 +63,13 @@ def waterfall(step: StepStory, rate: float) -> dict[str, Any]:
             }
         )
     marks = [
-        {"kind": event["kind"], "x": left + (event["tick"] - step.began) * scale, "title": mark_title(event)}
-        for event in gathered(step.marks)
+        {
+            "kind": event["kind"],
+            "x": left + (event["tick"] - step.began) * scale,
+            "title": mark_title(event),
+            "long": (event["until"] - event["tick"]) * scale,
+        }
+        for event in gathered(step.marks, MARK_WIDE / scale)
     ]
     grid = [(left + x * (WIDE - left - right) / WIDE, text) for x, text in axis(step.began, end, rate, "ticks")]
     ending = left + (step.ended - step.began) * scale
@@ -81,14 +94,14 @@ def axis(first: int, last: int, rate: float, unit: str) -> list[tuple[float, str
     return [(float((mark - a) / (b - a) * WIDE), f"{mark:g} s" if unit == "s" else f"{mark:g}") for mark in marks]
 
 
-def gathered(events: list[Event]) -> list[Event]:
-    """Marks to draw: one for each row of ticks at which the same thing went on, counted."""
+def gathered(events: list[Event], apart: float) -> list[Event]:
+    """Marks to draw: guard interventions less than `apart` ticks after one another are one mark, counted."""
     found: list[Event] = []
     for event in events:
         same = next((mark for mark in reversed(found) if mark["kind"] == event["kind"]), None)
         if event.get("tick") is None:
             continue
-        if same is not None and 0 <= event["tick"] - same["until"] <= 4 and event["kind"] == "guarded":
+        if same is not None and 0 <= event["tick"] - same["until"] <= apart and event["kind"] == "guarded":
             same.update(until=event["tick"], times=same["times"] + 1)
         else:
             found.append({**event, "until": event["tick"], "times": 1})
