@@ -6,7 +6,7 @@ story.py turns the run's events into a story, timeline.py places the drawings, r
 import json
 import re
 from datetime import datetime
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +35,22 @@ ENDINGS = {
 
 def write_report(folder: Path) -> Path:
     """Write report.html into a run's folder, finished or not; returns its path. Raises RecordError if it cannot be read or written."""
-    from jinja2 import Environment, FileSystemLoader
-
     run = Run.open(folder)
-    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True)
-    environment.filters |= {"share": share, "bar": bar, "when": "tick {}".format, "clip": clip_text, "printable": printable}
-    environment.filters |= {"told": mark_text, "pretty": partial(json.dumps, indent=2, ensure_ascii=False)}
-    page = environment.get_template("report.html.j2").render(view(run))
+    page = template().render(view(run))
     path = run.folder / "report.html"
     replace_file(path, page.encode("utf-8", "replace"))
     return path
+
+
+@cache
+def template() -> Any:
+    """The compiled page. Everything that it is given is escaped."""
+    from jinja2 import Environment, FileSystemLoader
+
+    environment = Environment(loader=FileSystemLoader(Path(__file__).parent), autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    environment.filters |= {"share": share, "bar": bar, "when": "tick {}".format, "clip": clip_text, "printable": printable}
+    environment.filters |= {"told": mark_text, "pretty": partial(json.dumps, indent=2, ensure_ascii=False)}
+    return environment.get_template("report.html.j2")
 
 
 def view(run: Run) -> dict[str, Any]:
