@@ -127,7 +127,10 @@ class Bench:
         """The button's spring: pushes the cap up with a constant force."""
         if "button" in self.items:
             self.bullet.setJointMotorControl2(
-                self.items["button"].body, self.items["button"].link, pybullet.POSITION_CONTROL, targetPosition=0.0,
+                self.items["button"].body,
+                self.items["button"].link,
+                pybullet.POSITION_CONTROL,
+                targetPosition=0.0,
                 force=objects.BUTTON_FORCE,
             )
 

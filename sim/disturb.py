@@ -229,6 +229,8 @@ def put_down(bench: Bench, name: str, place: np.ndarray) -> None:
     heading = pybullet.getQuaternionFromEuler((0, 0, float(np.arctan2(turn[1, 0], turn[0, 0]))))
     bullet.resetBasePositionAndOrientation(item.body, place, heading)
     bullet.resetBaseVelocity(item.body, (0, 0, 0), (0, 0, 0))
+    if bench.logic.holding == name:
+        bench.logic = bench.logic._replace(holding=None, candidate=None, streak=0)
 
 
 def free_spot(bench: Bench, name: str) -> np.ndarray:

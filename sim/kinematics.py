@@ -35,7 +35,7 @@ def _frames() -> NDArray[np.float64]:
     frames = np.zeros((7, 4, 4))
     for frame, (roll, x, y, z) in zip(frames, rows, strict=True):
         cos, sin = round(float(np.cos(roll))), round(float(np.sin(roll)))
-        frame[:] = [[1, 0, 0, x], [0, cos, -sin, y], [0, sin, cos, z], [0, 0, 0, 1]]
+        frame[:] = np.array([[1, 0, 0, x], [0, cos, -sin, y], [0, sin, cos, z], [0, 0, 0, 1]], dtype=float)
     return frames
 
 

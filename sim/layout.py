@@ -1,14 +1,14 @@
 """Scenes as YAML: which things there are and where they stand. What is not fixed is drawn by the seed.
 
-    about: one sentence for people
-    things:
-      - red block                            # anywhere on the table
-      - {name: blue block, at: [0.45, -0.1]} # x, y in the world frame, m; yaw: rad
-      - {name: green block, in: drawer}      # or in a bowl
-      - {name: yellow block, on: blue block}
-    drawer: closed                           # open | closed | none
-    button: true                             # the button and its light
-    light: dark                              # lit | dark
+about: one sentence for people
+things:
+  - red block                            # anywhere on the table
+  - {name: blue block, at: [0.45, -0.1]} # x, y in the world frame, m; yaw: rad
+  - {name: green block, in: drawer}      # or in a bowl
+  - {name: yellow block, on: blue block}
+drawer: closed                           # open | closed | none
+button: true                             # the button and its light
+light: dark                              # lit | dark
 """
 
 from collections.abc import Iterator, Mapping
@@ -141,7 +141,9 @@ def arrange(layout: Layout, rng: np.random.Generator) -> dict[str, Pose]:
         poses = _attempt(layout, rng)
         if poses is not None:
             return poses
-    raise ConfigError(f"The scene '{layout.name}' is too full: no free spots for its {len(layout.things)} things. Take some out or fix their `at`.")
+    raise ConfigError(
+        f"The scene '{layout.name}' is too full: no free spots for its {len(layout.things)} things. Take some out or fix their `at`."
+    )
 
 
 def _attempt(layout: Layout, rng: np.random.Generator) -> dict[str, Pose] | None:
@@ -208,7 +210,6 @@ def _pose_in_drawer(item: Placement, layout: Layout, poses: Mapping[str, Pose], 
     for _ in range(60):
         x = CABINET_AT[0] - out + float(rng.uniform(*IN_DRAWER[0]))
         y = CABINET_AT[1] + float(rng.uniform(*IN_DRAWER[1]))
-        inside = [pose.position for pose in poses.values() if abs(pose.position[1] - CABINET_AT[1]) < 0.13 and pose.position[0] > CABINET_AT[0] - out]
-        if all(hypot(x - there[0], y - there[1]) > 0.075 for there in inside):
+        if all(hypot(x - pose.position[0], y - pose.position[1]) > 0.075 for pose in poses.values()):
             return Pose((x, y, objects.DRAWER_FLOOR + _rest_height(item.name)), yaw)
     return None

@@ -11,6 +11,7 @@ import shutil
 import tempfile
 import xml.etree.ElementTree as ET
 from hashlib import sha256
+from itertools import pairwise
 from pathlib import Path
 
 import numpy as np
@@ -144,7 +145,7 @@ def _by_colour(path: Path) -> dict[Colour, Soup]:
             colour = colours.get(words[1], (1.0, 1.0, 1.0))
         elif words[0] == "f":
             corners = [int(word.split("/")[0]) - 1 for word in words[1:]]
-            faces.setdefault(colour, []).extend([corners[0], b, c] for b, c in zip(corners[1:-1], corners[2:], strict=True))
+            faces.setdefault(colour, []).extend([corners[0], b, c] for b, c in pairwise(corners[1:]))
     points = np.array(vertices)
     return {colour: _weld(points, np.array(group)) for colour, group in faces.items()}
 
@@ -180,9 +181,7 @@ def decimate(vertices: NDArray[np.float64], faces: NDArray[np.int64], triangles:
 
     if len(faces) <= triangles:
         return vertices, faces
-    points, cells = fast_simplification.simplify(
-        vertices.astype(np.float32), faces.astype(np.int32), target_count=triangles, agg=5
-    )
+    points, cells = fast_simplification.simplify(vertices.astype(np.float32), faces.astype(np.int32), target_count=triangles, agg=5)
     return _weld(points.astype(np.float64), cells.astype(np.int64))
 
 

@@ -172,7 +172,7 @@ def drawer() -> str:
 
 
 def _drawer_box(width: float, height: float) -> str:
-    inside, breadth, tall = DRAWER_INSIDE
+    inside, breadth, _ = DRAWER_INSIDE
     side_wall, bottom, top = 0.006, 0.008, DRAWER_FLOOR + DRAWER_INSIDE[2]
     floor = _solid(_box((inside, breadth, bottom)), (inside / 2, 0, DRAWER_FLOOR - bottom / 2), SHELL)
     parts = _link("drawer", floor, 0.3, (inside / 2, 0, DRAWER_FLOOR)) + _joint("slide", "drawer", (0, 0, 0), (-1, 0, 0), DRAWER_TRAVEL)

@@ -11,8 +11,8 @@ import numpy as np
 
 from agent.errors import RobotError, WrongShape, hint
 from agent.types import Array, Observation, RobotSpec, Scene
-from sim.bench import Bench
 from sim import kinematics, snapshot, truth
+from sim.bench import Bench
 from sim.camera import CAMERAS, Photographer
 from sim.disturb import Disturbance, Mischief
 from sim.layout import Layout, read_layout
