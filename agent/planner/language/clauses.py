@@ -176,7 +176,7 @@ def resolve(skill: type[Skill], bound: dict[str, Any], talk: Talk) -> Reading | 
         return call if isinstance(call, Doubt) else [Clause(call)]
     if many != [next(iter(refs))]:
         phrase = refs[many[-1]]
-        return Doubt("ask", f"Which one do you mean by 'the {bare(phrase.text)}'?", tuple(allowed[many[-1]]), phrase.text, 4)
+        return Doubt("ask", f"Which one do you mean by '{phrase.text}'?", tuple(allowed[many[-1]]), phrase.text, 4)
     return spread(skill, fixed, refs, allowed, talk, many[0])
 
 
@@ -254,8 +254,7 @@ def unknown(ref: Ref, skill: type[Skill], talk: Talk) -> Doubt:
 def misfit(ref: Ref, skill: type[Skill], kinds: tuple[str, ...], talk: Talk) -> Doubt:
     """The thing exists, but is not of a kind that the skill takes."""
     there = listed((f"the {name}" for name in talk.scene.names(*kinds)), "or") or f"a {listed(kinds, 'or')}, and there is none here"
-    what = skill.say.format(**dict.fromkeys(skill.model_fields, "…"))
-    return Doubt("none", f"I cannot do that with the {bare(ref.text)}: '{what}' works with {there}.", rank=2)
+    return Doubt("none", f"I cannot do that with the {bare(ref.text)}: I can {example(skill)}, that is {there}.", rank=2)
 
 
 def senseless(skill: type[Skill], fixed: dict[str, str], refs: dict[str, Ref], calls: list[Skill]) -> Doubt:

@@ -97,7 +97,7 @@ FUNCTION = words(
     "exchange handle knob middle centre center cap left right front behind beside near ones blocks cubes bowls drawers buttons "
     "lights lamps things objects items release hold push pull press touch said mean meant want anything something else than toward "
     "towards forget skip step the a an this these those one two three four times twice held holding hand gripper stacked lying "
-    "standing sitting i me has have needs need for goes belongs or my"
+    "standing sitting grasped gripped carried i me has have needs need for goes belongs or my"
 )
 
 
@@ -114,6 +114,7 @@ def plain(text: str) -> str:
 def tokens(text: str) -> list[str]:
     """Words and the marks that part clauses: ["open", "the", "drawer", ",", "then", …]; polite words are gone."""
     text = plain(text).replace("left-most", "leftmost").replace("right-most", "rightmost")
+    text = re.sub(r"(?:^|(?<=\s))\(?\d+[.):]\s+", " ; ", text)
     text = re.sub(r"[.;:!?\n]+|\s+-+\s+|—|–", " ; ", text)
     text = re.sub(rf"(?<![\w'])({POLITE})(?![\w'])", " ", text)
     found = re.findall(r"[^\W_]+(?:['-][^\W_]+)*|[,;]", text)

@@ -3,11 +3,11 @@
 import re
 from collections.abc import Iterator
 from dataclasses import replace
-from itertools import pairwise
 
-from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, bare, unknown, which
+from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, bare, unknown
 from agent.planner.language.lexicon import COLOUR, TIMES, listed
 from agent.planner.language.referring import Ref, Talk, refer
+from agent.planner.language.towers import tower
 from agent.types import Scene
 
 PUT = (
@@ -36,6 +36,8 @@ ALWAYS = (
     (r"^(?:is|are|be|get|have|keep|make) ?(.+) (?:opened|open)$", r"open \1"),
     (r"^(.+?) (?:is|are|should be|must be|needs to be|has to be|be|stays|stay) (?:opened|open)$", r"open \1"),
     (r"^(.+?) (?:is|are|should be|must be|needs to be|has to be|be|stays|stay) (?:closed|shut)$", r"close \1"),
+    (r"^(the .+?) (?:opened|open)$", r"open \1"),
+    (r"^(the .+?) (?:closed|shut)$", r"close \1"),
     (r"^(?:have|get|keep|make|push|slide) (.+) (?:closed|shut|close|in|back in)$", r"close \1"),
     (r"^(?:slam|seal|push in|slide in|slam shut|shut|push shut|push close|close up) (.+)$", r"close \1"),
     (r"^(?:slide|draw|yank|pull|open up|slide out|pull open|draw open|unlock|unclose) (?:out )?(.+?)(?: out| open)?$", r"open \1"),
@@ -66,13 +68,6 @@ ASIDE = re.compile(
 )
 EMPTY = re.compile(
     r"^(?:empty|empty out|clear out|clear|unload|take everything out of|take all out of)(?: everything from)? (.+?)(?: out)?$"
-)
-TOWER = re.compile(
-    r"^(?:build|make|create|construct|stack|pile|erect|form|assemble)(?: me)?(?: up)? (?:(?:a|the|one|another) )?(?:\w+ )?"
-    r"(?:tower|stack|pile)(?: (?:of|from|with|out of|using|out|containing)(?: of)? (.+))?$"
-)
-STACK_MANY = re.compile(
-    r"^(?:stack|pile)(?: up)? (.+?)(?: up| together| on top of each other| on each other| in a tower| into a tower| in a stack)?$"
 )
 BESIDE = re.compile(
     rf"^(?:{PUT}|put) (.+?)(?: over)?(?: a bit| a little| further)? (?:to |towards? )?(?:the )?"
@@ -110,19 +105,13 @@ def times_of(text: str) -> tuple[str, int]:
     return text, 1
 
 
-ORDER = re.compile(
-    r" ?,? ?(?:with|where|so that|and)? ?(?:the )?(\w+)(?: block| one| cube)?(?: is| being| should be)? "
-    r"(?:at|on) (?:the )?(top|bottom)(?: of it)?$"
-)
-"""The end of "a tower with the green block at the bottom"."""
-
-
 def light(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     """ "turn on the light": press its button, if it is dark."""
     if re.fullmatch(r"(make|get) it dark", text):
         text = "turn off the light"
     elif re.fullmatch(r"(make|get) it (bright|light)", text):
         text = "turn on the light"
+    text = re.sub(r"^(?:press|push|toggle|use|hit|click|move|tap)\b.*? to (?=(?:turn|switch) )", "", text)
     if found := re.match(r"^(?:toggle|flip|switch|press|push|change) (.+)$", text):
         ref = refer(found[1].split(), talk)
         one = ref.names[0] if ref and len(ref.names) == 1 and ref.mode == "one" else None
@@ -163,69 +152,6 @@ def button_of(light_name: str, scene: Scene) -> str | None:
     return near.name if near else None
 
 
-def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
-    """A tower: named from the bottom up, or "a on b on c" from the top down."""
-    order: dict[str, str] = {}
-    while found := ORDER.search(text):
-        order[found[2]] = COLOUR.get(found[1], found[1])
-        text = text[: found.start()]
-    if (parts := re.split(r" (?:on top of|onto|on) ", re.sub(r"^(stack|put|place|pile|set) ", "", text))) and len(parts) > 2:
-        refs = [refer(part.split(), talk) for part in parts]
-        names = [ref.names[0] for ref in refs if ref and len(ref.names) == 1]
-        kinds = {talk.scene.find(name).kind for name in names[:-1]}
-        return chain(names[::-1], grammar, talk) if len(names) == len(parts) and kinds == {"block"} else None
-    many = STACK_MANY.match(text)
-    if found := TOWER.match(text):
-        what = found[1] or "all blocks"
-    elif many and not re.search(r" (?:on|onto|in|into|to) ", text):
-        what = many[1]
-    else:
-        return None
-    ref = refer(what.split(), replace(talk, kinds=("block",)))
-    if ref is None:
-        return None
-    if ref.mode == "unclear":
-        return which(ref, list(ref.names)) if ref.names else unknown(ref, next(iter(grammar.library)), talk)
-    if len(ref.names) < 2 and ref.mode == "all" and ref.names:
-        return Doubt("ask", f"A tower needs two blocks or more; which ones, besides the {ref.names[0]}?", rank=3)
-    if not ref.names:
-        return unknown(ref, next(iter(grammar.library)), talk)
-    names = [name for name in ref.names if talk.scene.find(name).kind == "block"]
-    if ref.mode == "any":
-        names = names[: ref.count]
-    if len(names) < 2 or ref.mode in ("one", "it"):
-        return None
-    return chain(ordered(names, order, ref.text, talk), grammar, talk)
-
-
-def ordered(names: list[str], order: dict[str, str], text: str, talk: Talk) -> list[str]:
-    """Bottom first: as asked for ({"bottom": "red"}), as listed, and where no order was given as they stand already."""
-    if order:
-        ends = {end: [name for name in names if word in name.split()] for end, word in order.items()}
-        rest = [name for name in names if not any(name in found for found in ends.values())]
-        return [*ends.get("bottom", []), *rest, *ends.get("top", [])]
-    if " and " in text or "," in text:
-        return names
-
-    def depth(name: str) -> int:
-        under = [below for below in talk.scene.where(name, "on") if below in names]
-        return 1 + depth(under[0]) if under else 0
-
-    return sorted(names, key=depth)
-
-
-def chain(names: list[str], grammar: Grammar, talk: Talk) -> Reading | None:
-    """Each on the one before."""
-    clauses: list[Clause] = []
-    for below, above in pairwise(names):
-        verb = "put" if talk.scene.find(below).kind != "block" else "stack"
-        reading = grammar.match(f"{verb} the {above} on the {below}", talk)
-        if reading is None or isinstance(reading, Doubt):
-            return reading
-        clauses += reading
-    return clauses or None
-
-
 def matching(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     """ "put the blocks in the bowls of the same colour": each with its own."""
     if not (found := MATCH.match(text)) or not re.search(
@@ -264,6 +190,8 @@ def removal(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     if not (found := REMOVE.match(text)):
         return None
     what, place = found[1], refer(found[2].split(), talk)
+    if bare(found[2]) in ("stack", "tower", "pile"):
+        place = Ref(found[2], tuple(talk.scene.names("block")), "all")
     if place is None:
         return None
     scene = talk.scene
@@ -273,7 +201,7 @@ def removal(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     base = refer(what.split(), talk)
     if base is None:
         return None
-    names = [name for name in base.names if name in inside]
+    names = sorted((name for name in base.names if name in inside), key=lambda name: bool(talk.within([name])))
     if base.names and not names:
         held = listed(f"the {name}" for name in inside)
         return Doubt("ask", f"The {bare(what)} is not in or on the {bare(found[2])}; {held} is. What shall I take?", inside, what, 3)

@@ -13,7 +13,7 @@ from agent.planner.language.sentence import THEN, Sentence, SentenceReader, told
 from agent.planner.plan import clash, make_plan
 from agent.skills.library import Library
 from agent.skills.skill import Skill
-from agent.types import Scene
+from agent.types import Fact, Scene
 
 LONGEST, MOST_WORDS = 2000, 160
 """Characters and words. What is longer is hardly one instruction."""
@@ -28,6 +28,10 @@ NO = re.compile(r"^(?:(?:no|nope|not that|not that one|wrong|wrong one|not it|no
 BUT_NOW = re.compile(r"^(?:(?:actually|wait|hold on|stop|oh|hmm|oops|change of plan|scratch that)\b[ ,;]*)+")
 MEANT = re.compile(r"^(?:i (?:meant|mean|said|want|wanted)(?: to)?|make (?:it|that)|use|take|choose|it is|that is|with|do)[ ,]+(?=\S)")
 AT_ONCE = re.compile(r"^(?:first|before that|but first|now first)\b[ ,;]*")
+AND_THEN = re.compile(
+    r"^(?:and|then|also|after that|afterwards|finally|at last|when (?:you are |that is )?done)\b|\b(?:at the end|afterwards|in the end)$"
+)
+"""Adds to what was said, rather than taking it back: "and close the drawer at the end"."""
 NOT = re.compile(r"^(?:not|do not use|do not take|anything but) (?:in |on |into )?(.+)$")
 UNDO = re.compile(
     r"^(?:undo|revert|take that back|put (?:it|them|that|everything|the [\w ]+) back(?: where .*)?|go back to .*)"
@@ -241,7 +245,8 @@ class Reader:
         avoid = base.avoid | found.avoid
         fresh = tuple(replace(clause, said=k) for clause in found.clauses)
         avoid -= {name for clause in fresh for name in (*clause.things, clause.call.subtask.key)} - found.avoid
-        kept_clauses = [c for c in base.clauses if not any(opposed(c, new) for new in fresh)]
+        more = bool(AND_THEN.search(text)) and not front
+        kept_clauses = [c for c in base.clauses if more or not any(opposed(c, new) for new in fresh)]
         kept_clauses = [c for c in kept_clauses if not found.avoid & {*c.things, c.call.subtask.key}]
         if not fresh and not kept_clauses and (base.clauses or found.avoid):
             kept = listed(f"the {name}" for name in sorted(found.avoid) if "(" not in name)
@@ -279,9 +284,9 @@ class Reader:
             )
             return Doubt("none", f"{listed(told_places).capitalize()}.")
         named = [name for name in scene.names() if re.search(rf"\b{re.escape(name)}\b", text)]
-        facts = [
-            f"the {f[1]} is {f[0]}" + (f" the {f[2]}" if len(f) == 3 else "") for f in scene.facts if f[1] in named and f[0] != "clear"
-        ]
+        told_of: list[Fact] = [f for f in scene.facts if len(f) == 3 and f[0] in ("in", "on") and f[2] in named]
+        told_of = told_of or [f for f in scene.facts if f[1] in named and f[0] != "clear"]
+        facts = [f"the {f[1]} is {f[0]}" + (f" the {f[2]}" if len(f) == 3 else "") for f in told_of]
         if named and facts:
             return Doubt("none", f"{listed(facts[:6]).capitalize()}.")
         held = f"I hold the {scene.holding}" if scene.holding else "my hand is empty"

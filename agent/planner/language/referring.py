@@ -87,6 +87,9 @@ def refer(words: list[str], talk: Talk) -> Ref | None:
     return narrowed(words, talk, text) or simple(words, talk, text)
 
 
+HELD = frozenset({"hand", "gripper", "hold", "holding", "held", "grasped", "gripped", "carried"})
+
+
 def special(words: list[str], talk: Talk, text: str) -> Ref | None:
     """Pronouns, and what is in the hand."""
     bare = [word for word in words if word not in {"of", "the"}]
@@ -95,15 +98,28 @@ def special(words: list[str], talk: Talk, text: str) -> Ref | None:
     if bare == ["same"] or bare == ["same", "one"]:
         return Ref(text, talk.recent, "it")
     if set(bare) <= PLURAL_PRONOUNS | ALL and (set(bare) & PLURAL_PRONOUNS or bare == ["both"]):
-        return Ref(text, talk.group or talk.recent[:2], "all", 2)
+        together = talk.group or talk.recent[:2] or (tuple(talk.scene.names(*talk.kinds)) if set(bare) & ALL else ())
+        return Ref(text, together, "all", max(1, len(together)))
     if bare in (["something"], ["anything"], ["any", "thing"], ["something", "else"]):
         return Ref(text, tuple(talk.scene.names(*talk.kinds)), "any")
-    if bare in (["everything"], ["all"], ["all", "things"], ["all", "objects"], ["everything", "else"], ["rest"], ["all", "rest"]):
+    if bare in (
+        ["everything"],
+        ["all"],
+        ["all", "things"],
+        ["all", "objects"],
+        ["everything", "else"],
+        ["rest"],
+        ["all", "rest"],
+        ["it", "all"],
+    ):
         names = [name for name in talk.scene.names() if name not in talk.without]
         left = [name for name in names if name not in (talk.recent if bare[-1] in {"else", "rest"} else ())]
         return Ref(text, tuple(left), "all", len(left))
-    if set(bare) & {"hand", "gripper", "hold", "holding", "held"} and talk.scene.holding:
+    if set(bare) & HELD and talk.scene.holding:
         return Ref(text, (talk.scene.holding,))
+    if bare in (["stack"], ["tower"], ["pile"]):
+        piled = [fact[1] for fact in talk.scene.facts if fact[0] == "on" and talk.scene.find(fact[2]).kind != "table"]
+        return Ref(text, tuple(name for name in piled if not talk.within([name])))
     return None
 
 

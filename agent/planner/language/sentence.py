@@ -2,6 +2,7 @@
 
 import re
 from dataclasses import dataclass, replace
+from itertools import pairwise
 
 from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, not_understood
 from agent.planner.language.lexicon import (
@@ -43,6 +44,8 @@ FORBID = re.compile(
     r"^(?:do not|never|not|avoid|no|do not ever)(?: ever)? "
     r"(?:touch|move|use|disturb|pick|take|go near|grab|lift|touching|moving|using)(?: up| with)? (.+)$"
 )
+KEEP = re.compile(r"^(?:leave|keep) (.+?) (open|closed|shut|on|off|lit|dark)$")
+TOWARDS = re.compile(r"^(?:go|move|drive|reach|head|walk)(?: over)? (?:to|toward|towards|for) ([\w ]+?) ?(?:,|and|,? and then) (.+)$")
 NOT_DO = re.compile(r"^(?:do not|never|no need to|you need not|there is no need to)(?: ever)? (.+)$")
 BUT = re.compile(r"^(.+?) ,? ?(?:but not|not|except for|except|apart from|other than|excluding|besides|leaving out) ([\w' ]+)$")
 
@@ -96,7 +99,8 @@ class SentenceReader:
             talk = told(talk, fresh)
             if len(clauses) > MOST_CLAUSES:
                 return Sentence((), frozenset(), Doubt("ask", f"That is more than {MOST_CLAUSES} things at once. What shall I do first?"))
-        return Sentence(tuple(merged(clauses)), frozenset(avoid))
+        clauses = merged(clauses)
+        return Sentence(tuple(clauses), frozenset(avoid), hands_full(clauses))
 
     def plain_and(self, text: str) -> str:
         """ "put the red block and then the green block in the bowl", "pick up and place the red block there": one clause, not two."""
@@ -116,6 +120,9 @@ class SentenceReader:
         if re.match(r"(if|unless|whenever|until|while)\b", text):
             word = text.split()[0]
             return Sentence(doubt=Doubt("ask", f"I cannot wait for conditions ('{word} …') by myself. What shall I do now?", rank=3))
+        text = re.sub(r"^(?:go|come) (?:and )?(?=(?:open|close|shut|press|push|pick|put|get|take|turn|stack|place)\b)", "", text)
+        if found := TOWARDS.match(text):
+            return self.approached(found[1], found[2], talk, before)
         if found := WITHOUT.match(text):
             return self.forbid(found[1], found[2], talk, before)
         for pattern, swapped in ((FIRST, True), (AFTER, False), (LATER, False), (SINCE, True)):
@@ -125,6 +132,9 @@ class SentenceReader:
                 if not one.doubt and not two.doubt:
                     ordered = (*two.clauses, *one.clauses) if swapped else (*one.clauses, *two.clauses)
                     return Sentence(tuple(replace(clause, loose=False) for clause in ordered), one.avoid | two.avoid)
+        if found := KEEP.match(text):
+            verb = {"open": "open", "closed": "close", "shut": "close", "on": "turn on", "lit": "turn on"}.get(found[2], "turn off")
+            return self.segment(f"{verb} {found[1]}", talk, before)
         if found := FORBID.match(text) or LEAVE.match(text):
             return self.forbid("", found[1], talk, before)
         if found := NOT_DO.match(text):
@@ -138,6 +148,16 @@ class SentenceReader:
                 if not left.doubt:
                     return replace(left, avoid=left.avoid | set(but.names))
         return Sentence(doubt=reading) if isinstance(reading, Doubt) else Sentence(tuple(reading))
+
+    def approached(self, place: str, text: str, talk: Talk, before: tuple[Clause, ...]) -> Sentence:
+        """ "go to the drawer and place the block": going there is a part of what is done there."""
+        ref = refer(place.split(), talk)
+        near = talk.mention(*ref.names) if ref and len(ref.names) == 1 else talk
+        found = self.segment(text, near, before)
+        if found.doubt is None or near is talk:
+            return found
+        there = self.segment(f"{text} there", near, before)
+        return there if there.doubt is None else found
 
     def forbid(self, text: str, what: str, talk: Talk, before: tuple[Clause, ...]) -> Sentence:
         """The clause without the things that must be left alone."""
@@ -169,7 +189,18 @@ class SentenceReader:
             if right.doubt is None:
                 return [*left, *(replace(clause, loose=True) for clause in right.clauses)]
             return right.doubt if right.doubt.rank >= whole.rank or whole.rank <= 3 else whole
-        return whole
+        return self.run_on(text, talk, before) or whole
+
+    def run_on(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> list[Clause] | None:
+        """ "open drawer put red in it": no marks at all; cut before a verb, if everything can be read that way."""
+        words = text.split()
+        for i in range(2, len(words) - 1) if len(words) <= MOST_WORDS else ():
+            if words[i] in self.whole_verbs | {"put", "place", "stack", "pick", "turn"}:
+                left = self.clause(" ".join(words[:i]), talk, before)
+                right = None if isinstance(left, Doubt) else self.joined(" ".join(words[i:]), told(talk, left), (*before, *left))
+                if isinstance(left, list) and isinstance(right, list):
+                    return [*left, *right]
+        return None
 
     def clause(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> Reading:
         """One clause, by a skill's own sentence, by a paraphrase, or by what it leaves out."""
@@ -234,13 +265,37 @@ def told(talk: Talk, clauses: list[Clause] | tuple[Clause, ...]) -> Talk:
 
 def merged(clauses: list[Clause]) -> list[Clause]:
     """Without the clauses that the next one brings along anyway: "take it out of the drawer and put it in the bowl" is one move."""
-    kept = []
     clauses = [clause for clause, left in zip(clauses, [None, *clauses], strict=False) if left is None or not repeated(left, clause)]
-    for clause, after in zip(clauses, [*clauses[1:], None], strict=False):
-        moves_on = after and not after.removal and after.call.skill_name() in ("place", "stack") and after.things[:1] == clause.things[:1]
-        if not (clause.removal and moves_on):
-            kept.append(clause)
+    kept = []
+    for i, clause in enumerate(clauses):
+        after = clauses[i + 1] if i + 1 < len(clauses) else None
+        moves = [
+            c for c in clauses[i + 1 :] if not c.removal and c.call.skill_name() in ("place", "stack") and c.things[:1] == clause.things
+        ]
+        if (
+            clause.removal
+            and after
+            and not after.removal
+            and after.call.skill_name() in ("place", "stack")
+            and after.things[:1] == clause.things[:1]
+        ):
+            continue
+        if is_pick(clause) and after and is_pick(after) and moves:
+            continue
+        kept.append(clause)
     return kept
+
+
+def is_pick(clause: Clause) -> bool:
+    return clause.call.skill_name() == "pick"
+
+
+def hands_full(clauses: list[Clause]) -> Doubt | None:
+    """Two things are to be picked up, and nothing is said about where the first is to go."""
+    for one, two in pairwise(clauses):
+        if is_pick(one) and is_pick(two) and one.things != two.things:
+            return Doubt("ask", f"I can hold one thing at a time. Where shall I put the {one.things[0]}?", ("table",), rank=4)
+    return None
 
 
 def repeated(clause: Clause, after: Clause) -> bool:
