@@ -33,7 +33,16 @@ LOOSE: list[Any] = ["red block", "blue block", "green block", "yellow block", "b
 AFTER_TICKS = 30
 STRAY_M = 0.03
 
-Episode = tuple[dict[str, Any], list[Skill]]
+
+class Cut(NamedTuple):
+    """A call that is stopped after so many ticks, wherever the hand is then; with `slip`, it also loses what it holds."""
+
+    call: Skill
+    ticks: int
+    slip: bool = False
+
+
+Episode = tuple[dict[str, Any], list[Skill | Cut]]
 
 
 class Result(NamedTuple):
@@ -124,10 +133,33 @@ def filled(rng: np.random.Generator) -> Episode:
     """Two blocks in one bowl."""
     one, other = two(rng)
     where = bowl(rng)
-    calls: list[Skill] = []
+    calls: list[Skill | Cut] = []
     for thing in (one, other):
         calls += [Pick(thing=thing), Place(thing=thing, relation="in", target=where)]
     return scene(), calls
+
+
+def interrupted(rng: np.random.Generator) -> Episode:
+    """Another call is stopped anywhere in it; the hand may be low, closing, pulling, or hold another thing."""
+    thing, other = two(rng)
+    first: list[Skill] = [
+        Pick(thing=other), Stack(thing=other, target=thing), Open(thing="drawer"), Press(thing="button"), Pick(thing=thing),
+    ]  # fmt: skip
+    cut = Cut(first[int(rng.integers(len(first)))], int(rng.integers(20, 90)))
+    return scene(), [cut, Place(thing=thing, relation="in", target=bowl(rng))]
+
+
+def dropped(rng: np.random.Generator) -> Episode:
+    """What is carried slips out of the hand on the way; the same call goes on."""
+    thing, under = two(rng)
+    call = Stack(thing=thing, target=under)
+    return scene(), [Cut(call, int(rng.integers(50, 85)), slip=True), call]
+
+
+def half_way(rng: np.random.Generator) -> Episode:
+    """A drawer that was left half open, with the hand still on it."""
+    cut = Cut(Open(thing="drawer"), int(rng.integers(62, 76)))
+    return scene(), [cut, Close(thing="drawer") if rng.random() < 0.5 else Open(thing="drawer")]
 
 
 SKILLS: dict[str, Callable[[np.random.Generator], Episode]] = {
@@ -142,6 +174,7 @@ SKILLS: dict[str, Callable[[np.random.Generator], Episode]] = {
     "press twice": lambda rng: (scene(), [Press(thing="button"), Press(thing="button")]),
     "home": lambda rng: (scene(), [Pick(thing=two(rng)[0]), Home()]),
     "two in a bowl": filled, "into the drawer": away, "out of the drawer": fetched, "red in blue, open": sentence,
+    "interrupted": interrupted, "dropped": dropped, "drawer half way": half_way,
 }  # fmt: skip
 
 
@@ -156,19 +189,32 @@ def attempt(name: str, seed: int) -> Result:
     try:
         before = robot.observe(()).scene
         for call in calls:
+            if isinstance(call, Cut):
+                cut_short(executor, robot, call)
+                continue
             outcome = executor.run(call)
             ticks = outcome.ticks
             if outcome.status != "done":
                 return Result(f"{call.words}: {outcome.why}", ticks)
         began = robot.tick - ticks
-        settle(guard, calls[-1])
+        whole = [call.call if isinstance(call, Cut) else call for call in calls]
+        settle(guard, whole[-1])
         after = robot.observe(()).scene
         assert before is not None and after is not None
         limits = [*(f"guarded: {limit}" for limit in guard.interventions), *(f"refused: {why}" for _, why in robot.rejected)]
-        return Result(flaw(before, after, calls, began) or "; ".join(limits), ticks)
+        return Result(flaw(before, after, whole, began) or "; ".join(limits), ticks)
     finally:
         executor.close()
         robot.close()
+
+
+def cut_short(executor: Executor, robot: SimRobot, cut: Cut) -> None:
+    until = robot.tick + cut.ticks
+    executor.run(cut.call, stop=lambda: "enough" if robot.tick >= until else None)
+    if cut.slip:
+        row = np.array([*robot.observe(()).state[7:13], 1.0], np.float32)
+        for _ in range(8):
+            robot.apply(row)
 
 
 def settle(guard: Guard, call: Skill) -> None:

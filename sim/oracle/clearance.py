@@ -5,7 +5,7 @@ distance, negative where they overlap.
 """
 
 from dataclasses import dataclass
-from math import cos, hypot, pi, sin
+from math import atan2, cos, hypot, pi, sin
 
 from agent.types import Scene, Thing
 from sim.objects import (
@@ -38,7 +38,7 @@ FAR = 0.06
 
 @dataclass(frozen=True, slots=True)
 class Box:
-    """An upright box: centre x, y, half extents along its own axes, yaw, z of its top; m, rad."""
+    """An upright box: centre x, y, half extents along its own axes, yaw, z of its top, and by how much it is rounded out; m, rad."""
 
     x: float
     y: float
@@ -46,15 +46,16 @@ class Box:
     hy: float
     yaw: float
     top: float
+    radius: float = 0.0
 
     @property
     def reach(self) -> float:
-        return hypot(self.hx, self.hy)
+        return hypot(self.hx, self.hy) + self.radius
 
     def half(self, ax: float, ay: float) -> float:
         """Half its extent along the unit vector (ax, ay)."""
         c, s = cos(self.yaw), sin(self.yaw)
-        return self.hx * abs(ax * c + ay * s) + self.hy * abs(ay * c - ax * s)
+        return self.hx * abs(ax * c + ay * s) + self.hy * abs(ay * c - ax * s) + self.radius
 
     def gap(self, other: "Box") -> float:
         """Distance to another box, m; negative if they overlap. Far apart it is only a lower bound."""
@@ -62,7 +63,7 @@ class Box:
         best = hypot(dx, dy) - self.reach - other.reach
         if best > FAR:
             return best
-        for yaw in (self.yaw, self.yaw + pi / 2, other.yaw, other.yaw + pi / 2):
+        for yaw in (self.yaw, self.yaw + pi / 2, other.yaw, other.yaw + pi / 2, atan2(dy, dx)):
             ax, ay = cos(yaw), sin(yaw)
             best = max(best, abs(dx * ax + dy * ay) - self.half(ax, ay) - other.half(ax, ay))
         return best
@@ -97,7 +98,10 @@ class Ring:
 
 
 def footprint(thing: Thing) -> Box:
+    """Seen from above: a bowl is round, all else a rectangle."""
     x, y, z = thing.position
+    if thing.kind == "bowl":
+        return Box(x, y, 0.0, 0.0, 0.0, z + thing.size[2] / 2, thing.size[0] / 2)
     return Box(x, y, thing.size[0] / 2, thing.size[1] / 2, thing.yaw, z + thing.size[2] / 2)
 
 
@@ -111,6 +115,11 @@ def fingers(x: float, y: float, yaw: float, opening: float) -> list[Box]:
     reach = (opening + along) / 2
     nx, ny = -sin(yaw) * reach, cos(yaw) * reach
     return [Box(x + sign * nx, y + sign * ny, across / 2, along / 2, yaw, 0.0) for sign in (1, -1)]
+
+
+def under_cabinet(drawer: Thing, x: float) -> float:
+    """How far something at x in the drawer is from where the hand still fits down in front of the cabinet, m; negative if it fits."""
+    return x - (drawer.position[0] + (drawer.joint or 0.0) + HANDLE_TO_INSIDE - HAND[0] / 2)
 
 
 def palm(x: float, y: float, yaw: float) -> Box:

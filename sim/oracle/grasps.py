@@ -6,13 +6,15 @@ from typing import NamedTuple
 from agent.types import Scene, Thing
 from sim.objects import BOWL_RADIUS
 from sim.oracle.clearance import TIP, Box, Ring, bottom, obstacles, room
-from sim.oracle.imagined import FULL, span, wrap
+from sim.oracle.imagined import FULL, Refused, span, wrap
 
 QUARTER = pi / 2
 FARTHEST = 1.75
 """Largest yaw of the hand, rad: a little more than a quarter turn."""
 ENOUGH = 0.008
 """More room than this, m, is no better."""
+NO_ROOM = -0.015
+"""With this little, m, the hand would surely hit something."""
 TIGHT = 0.003
 """With less room than this, m, another way is looked for."""
 RELEASE = (0.03, 0.02, 0.012)
@@ -58,7 +60,7 @@ def surroundings(scene: Scene, name: str, x: float, y: float) -> tuple[list[Box]
 
 
 def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
-    """How to grasp a thing where it lies, for a hand that has that yaw now."""
+    """How to grasp a thing where it lies, for a hand that has that yaw now. Raises Refused where the hand does not fit."""
     x, y, z = thing.position
     around, ring = surroundings(scene, thing.name, x, y)
     height = max(z + (0.007 if ring else 0.0), bottom(thing) + TIP + 0.006)
@@ -72,9 +74,16 @@ def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
         options = [Grasp(a, min(span(thing, a) + spare, FULL), height) for a in yaws for spare in SPARE]
         return max(options, key=score)
 
+    def free(grasp: Grasp) -> float:
+        return room(x, y, height, grasp.yaw, grasp.opening, around, ring)
+
     square = best(quarters(thing.yaw))
-    fits = room(x, y, height, square.yaw, square.opening, around, ring) > TIGHT
-    return square if fits else max(square, best(skewed()), key=score)
+    if free(square) > TIGHT:
+        return square
+    found = max(square, best(skewed()), key=score)
+    if free(found) < NO_ROOM:
+        raise Refused(f"There is no room for the hand to grasp the {thing.name}: clear what stands on it or around it, or open its drawer.")
+    return found
 
 
 def choose_yaw(scene: Scene, thing: Thing, place: tuple[float, float, float], options: list[float], yaw: float) -> float:

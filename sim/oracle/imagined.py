@@ -71,7 +71,7 @@ class Imagined:
         things = {thing.name: thing for thing in scene.things}
         pressed = {fact[1] for tick, fact in scene.events if fact[0] == "pressed" and tick > scene.tick - JUST_NOW}
         self = cls(scene, state[7:10].copy(), state[10:13].copy(), float(state[13]), things, scene.holding, None, pressed)
-        if self.held not in things:
+        if self.held not in things or things[self.held].kind != "block":
             self.held = next((thing.name for thing in scene.things if thing.kind == "block" and self._between(thing, -0.008)), None)
         if self.held is None:
             self.gripped = next((thing.name for thing in scene.things if thing.kind == "drawer" and self._between(thing, -0.006)), None)

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from agent.errors import hint
 from agent.types import Scene, Thing
 from sim.objects import BOWL_FLOOR, CABINET, DRAWER_FLOOR, DRAWER_TRAVEL, HANDLE_LENGTH, HANDLE_TO_INSIDE
-from sim.oracle.clearance import Box, bottom, footprint, obstacles, room
+from sim.oracle.clearance import Box, bottom, footprint, obstacles, room, under_cabinet
 from sim.oracle.imagined import Refused
 
 AIR = 0.001
@@ -48,6 +48,8 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
         return on_table(others, thing)
     if relation == "on" and target.kind == "block":
         x, y, z = target.position
+        if on_it := next((other.name for other in rest if other.kind == "block" and _above(other, target)), None):
+            raise Refused(f"The {on_it} stands on the {target.name} already.")
         return Spot(x, y, z + (target.size[2] + thing.size[2]) / 2 + AIR, target.yaw)
     if relation in BEARINGS or relation == "next to":
         return beside(others, thing, relation, target)
@@ -81,12 +83,17 @@ def _above(upper: Thing, lower: Thing) -> bool:
 def in_drawer(scene: Scene, thing: Thing, drawer: Thing) -> Spot:
     """Across the open part: the slot with the most room for thing and hand, near the middle."""
     x, y, _ = drawer.position
-    start = x + HANDLE_TO_INSIDE
-    along = start + min((drawer.joint or 0.0), DRAWER_TRAVEL) / 2
+    out = min(drawer.joint or 0.0, DRAWER_TRAVEL)
+    along = x + HANDLE_TO_INSIDE + out / 2
+    if under_cabinet(drawer, along) > 0:
+        raise Refused(f"The {drawer.name} is only {100 * out:.0f} cm out, too little for a hand. Open it first.")
     height = DRAWER_FLOOR + thing.size[2] / 2 + AIR
     slots = [y + side for side in (0.0, 0.06, -0.06, 0.03, -0.03, 0.07, -0.07)]
     blocks = obstacles(scene)
-    return max((Spot(along, slot, height, 0.0) for slot in slots), key=lambda spot: _score(spot, thing, blocks, (0.0,)))
+    best = max((Spot(along, slot, height, 0.0) for slot in slots), key=lambda spot: _score(spot, thing, blocks, (0.0,)))
+    if _footing(best, thing, blocks) < 0:
+        raise Refused(f"The {drawer.name} is full.")
+    return best
 
 
 def on_table(scene: Scene, thing: Thing) -> Spot:
