@@ -209,17 +209,17 @@ def possible_with(call: Skill, held: str, scene: Scene) -> bool:
 
 def ways(call: Skill, scene: Scene, avoid: frozenset[str], library: Library, failed: dict[str, int]) -> list[Skill]:
     """First steps towards a call, the best first. Where the best has failed twice, another way comes before it, if there is one."""
-    best = first_steps(call, scene, avoid, DEPTH, frozenset())
+    best = first_steps(call, scene, avoid)
     if not best or failed.get(best[0].subtask.key, 0) < 2:
         return best
     facts = asked(call, scene)
     other = [c for c in library.calls(scene) if facts and c.subtask.key != call.subtask.key and asked(c, scene) == facts]
-    found = [step for c in other for step in first_steps(c, scene, avoid, DEPTH, frozenset())]
+    found = [step for c in other for step in first_steps(c, scene, avoid)]
     fresh = [step for step in found if failed.get(step.subtask.key, 0) < failed[best[0].subtask.key]]
     return [*fresh, *best]
 
 
-def first_steps(call: Skill, scene: Scene, avoid: frozenset[str], depth: int, above: frozenset[str]) -> list[Skill]:
+def first_steps(call: Skill, scene: Scene, avoid: frozenset[str], depth: int = DEPTH, above: frozenset[str] = frozenset()) -> list[Skill]:
     """The call itself if it can be tried now, else the first step towards what it needs (bounded depth, no circles)."""
     key = call.subtask.key
     if key in above or depth == 0 or avoid & {*things_of(call), key}:
@@ -235,7 +235,7 @@ def first_steps(call: Skill, scene: Scene, avoid: frozenset[str], depth: int, ab
 def no_way(clause: Clause, scene: Scene, avoid: frozenset[str]) -> Doubt:
     """Why a wanted clause cannot be worked on."""
     words = clause.call.words
-    if avoid and (first_steps(clause.call, scene, frozenset(), DEPTH, frozenset())):
+    if avoid and (first_steps(clause.call, scene, frozenset())):
         kept = ", ".join(name for name in sorted(avoid) if "(" not in name) or "a step you ruled out"
         return Doubt("ask", f"To {words} I would have to do what you told me not to ({kept}). What shall I do?", ("skip it",))
     doc = " ".join((type(clause.call).__doc__ or "").split())

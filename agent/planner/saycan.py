@@ -159,7 +159,7 @@ def finished(choice: Choice) -> str:
     if choice.understood.over:
         return f"There is nothing left to do: {choice.understood.over}."
     said = listed([clause.words for clause in choice.plan.clauses])
-    already = "" if choice.request.history else " It was so before I moved."
+    already = "" if any(step.said for step in choice.request.history) else " It was so before I moved."
     return f"Everything you asked for is settled: {said}.{already}" if said else "There is nothing left to do."
 
 

@@ -1,9 +1,11 @@
 """The scorer that ships: reads English by the skills' own sentences. No key, no network, no model, and it says so."""
 
 from agent.planner.language.clauses import things_of
+from agent.planner.plan import first_steps
 from agent.planner.scorers.scorer import Candidate, Choice, Say, logs, softmax
+from agent.skills.skill import Skill
 
-NEXT, LOOSE, LATER, MENTIONED, OTHER, UNDOING = 0.0, -1.6, -3.0, -5.0, -6.0, -8.0
+NEXT, LOOSE, GUESS, LATER, MENTIONED, OTHER, UNDOING = 0.0, -1.6, -2.5, -3.0, -5.0, -6.0, -8.0
 ENDING = -4.5
 """done, ask and none, where they are not what comes next."""
 
@@ -30,11 +32,15 @@ class EmbeddedScorer:
                 first = place == 0 and not doubt
                 loose = all(clause.loose for clause in plan.clauses[plan.steps[0][1] + 1 : index + 1])
                 return NEXT if first else LOOSE if loose else LATER
-        if doubt and any(guess.subtask.key == key or set(things_of(guess)[:1]) & set(things_of(call)[:1]) for guess in doubt.guess):
-            return LOOSE
+        if doubt and key in {step.subtask.key for guess in doubt.guess for step in steps_towards(guess, choice)}:
+            return GUESS
         settled = {name for clause, done in zip(plan.clauses, plan.settled, strict=True) if done for name in clause.things[:1]}
         wanted = {name for clause, done in zip(plan.clauses, plan.settled, strict=True) if not done for name in clause.things}
         things = set(things_of(call))
         if things & settled - wanted:
             return UNDOING
         return MENTIONED - 0.5 * (not things <= wanted) if things & wanted else OTHER
+
+
+def steps_towards(guess: Skill, choice: Choice) -> list[Skill]:
+    return first_steps(guess, choice.request.scene, choice.understood.avoid)

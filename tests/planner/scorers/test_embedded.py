@@ -3,6 +3,8 @@
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from tests.planner.symbolic import holds, play, world
 
@@ -172,3 +174,46 @@ def test_what_cannot_be_done_is_declined_in_words(words: str) -> None:
 def test_questions_are_answered_and_nothing_moves(words: str, answer: str) -> None:
     story = play(words, world())
     assert not story.steps and story.last.question and answer in story.last.question
+
+
+BLOCKS = ("red", "green", "blue")
+
+
+@pytest.mark.parametrize("bowl", ["the bowl", "the {} bowl"])
+@pytest.mark.parametrize("block", ["the block", "the {} block"])
+@pytest.mark.parametrize("shape", ["put {} in {}", "could you move {} into {}, please?", "{} goes into {}", "drop {} inside {}"])
+@pytest.mark.parametrize("colour", BLOCKS)
+def test_it_asks_exactly_when_the_words_leave_a_choice(shape: str, block: str, bowl: str, colour: str) -> None:
+    words = shape.format(block.format(colour), bowl.format(BLOCKS[::-1][BLOCKS.index(colour)]))
+    story = play(words, world(bowls=BLOCKS))
+    unclear = "{}" not in block or "{}" not in bowl
+    assert story.last.chosen.kind == ("ask" if unclear else "done")
+    assert len(story.steps) == (0 if unclear else 2)
+
+
+PLACE = ("put the {b} block in the {c}", "place the {b} cube into the {c}", "move the {b} one to the {c}", "the {b} block goes in the {c}")
+DRAWER = {"open": ("open the drawer", "pull the drawer open"), "closed": ("close the drawer", "shut the drawer", "push the drawer shut")}
+LIGHT = {"lit": ("turn on the light", "switch the lamp on"), "dark": ("turn off the light", "switch the LED off")}
+JOIN = (", then ", " and ", ", ", ". ", "; after that ", ", and finally ", " and then ")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_chain_of_wishes_is_fulfilled(data: st.DataObject) -> None:
+    """Up to five wishes about different things, in any words and order, on any tabletop: all hold at the end, in at most the steps that
+    a careful person would need."""
+    draw = data.draw
+    blocks = draw(st.permutations(BLOCKS))[: draw(st.integers(1, 3))]
+    homes = [draw(st.sampled_from(["blue bowl", "green bowl", "drawer"])) for _ in blocks]
+    wishes = [(draw(st.sampled_from(PLACE)).format(b=b, c=c), f"{b} in {c}") for b, c in zip(blocks, homes, strict=True)]
+    light = draw(st.sampled_from(sorted(LIGHT)))
+    wishes.append((draw(st.sampled_from(LIGHT[light])), f"light {light}"))
+    wishes = draw(st.permutations(wishes))
+    drawer = draw(st.sampled_from(sorted(DRAWER)))
+    wishes = [*wishes, (draw(st.sampled_from(DRAWER[drawer])), f"drawer {drawer}")]
+    words = wishes[0][0] + "".join(draw(st.sampled_from(JOIN)) + wish for wish, _ in wishes[1:])
+    place = world(drawer_open=draw(st.booleans()), lit=draw(st.booleans()), red=draw(st.sampled_from([("on", "table"), ("in", "drawer")])))
+    story = play(words, place)
+    assert story.last.chosen.kind == "done", (words, story.steps, story.last.why)
+    assert not [goal for _, goal in wishes if not holds(goal, story.world.scene())], (words, story.steps)
+    assert len(story.steps) <= 2 * len(blocks) + 3, (words, story.steps)
