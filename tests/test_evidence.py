@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.evidence import differences
@@ -73,6 +73,7 @@ coordinates = st.floats(-1, 1)
 
 
 @given(coordinates, coordinates, st.floats(-20, 20), st.integers(-3, 3))
+@settings(deadline=None)
 def test_turns_are_the_short_way_round_and_distances_are_distances(x: float, y: float, yaw: float, rounds: int) -> None:
     before = Scene(tick=0, things=(RED.model_copy(update={"yaw": yaw}),))
     same = Scene(tick=1, things=(RED.model_copy(update={"yaw": yaw + rounds * 2 * 3.141592653589793}),))

@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ConfigDict
 
@@ -35,6 +35,7 @@ poses = st.lists(st.floats(-1, 1, width=32), min_size=7, max_size=7).map(lambda 
 
 
 @given(st.lists(poses, max_size=10))
+@settings(deadline=None)
 def test_a_fake_robot_is_where_its_last_row_put_it(rows: list[Array]) -> None:
     robot = FakeRobot()
     for row in rows:
@@ -44,6 +45,7 @@ def test_a_fake_robot_is_where_its_last_row_put_it(rows: list[Array]) -> None:
 
 
 @given(poses, poses, st.floats(0.01, 0.5), st.integers(1, 40))
+@settings(deadline=None)
 def test_a_line_is_straight_and_keeps_its_step(start: Array, goal: Array, step: float, rows: int) -> None:
     path = line(start, goal, step, rows)
     steps = np.diff(np.vstack([start, path]), axis=0)
@@ -53,6 +55,7 @@ def test_a_line_is_straight_and_keeps_its_step(start: Array, goal: Array, step: 
 
 
 @given(poses, st.integers(1, 20), st.integers(0, 100))
+@settings(deadline=None)
 def test_fakes_keep_their_own_contract(goal: Array, horizon: int, tick: int) -> None:
     robot = FakeRobot()
     robot.tick = tick

@@ -27,7 +27,7 @@ def after(event: threading.Event, start: int) -> Callable[[], Chunk]:
 
 
 @given(st.lists(st.booleans(), min_size=1, max_size=12))
-@settings(max_examples=30)
+@settings(max_examples=30, deadline=None)
 def test_every_wanted_call_gets_its_own_answer_and_no_other(wanted: list[bool]) -> None:
     asker, gate, made = Asker(), threading.Event(), list[int]()
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.executor.chunks import SEAM_MOST_M, SEAM_MOST_RAD, ChunkBuffer, Delays
@@ -31,6 +31,7 @@ arrivals = st.lists(st.tuples(st.integers(0, 60), st.integers(0, 12), st.integer
 
 
 @given(arrivals)
+@settings(deadline=None)
 def test_every_row_is_issued_at_its_own_tick(parcels: list[tuple[int, int, int]]) -> None:
     """Chunks that are late, duplicate and out of order sort themselves: the newest observation that has a row for the tick wins."""
     buffer = grippers()
@@ -65,6 +66,7 @@ def test_chunks_of_an_older_epoch_are_dropped() -> None:
 
 
 @given(st.integers(1, 40), st.integers(0, 20), st.integers(1, 50))
+@settings(deadline=None)
 def test_the_next_chunk_is_due_in_time(rows: int, delay: int, horizon: int) -> None:
     """Asked when due and answered `delay` ticks later, chunks follow each other without a gap, wherever that is possible at all."""
     buffer = ChunkBuffer(Layout.of(("gripper",)), rows)
@@ -92,6 +94,7 @@ numbers = st.floats(-0.5, 0.5, width=32)
 
 
 @given(numbers, numbers, st.tuples(numbers, numbers, numbers), st.tuples(numbers, numbers, numbers), numbers)
+@settings(deadline=None)
 def test_a_seam_begins_at_the_old_plan_and_ends_at_the_new(a: float, b: float, turn: Any, other: Any, gripper: float) -> None:
     rows, new, _ = follow(pose(a, turn, 0.2), pose(b, other, gripper))
     gaps = [LAYOUT.minus(row, wanted) for row, wanted in zip(rows, new, strict=True)]
@@ -123,6 +126,7 @@ def test_a_held_row_stands_in_for_a_plan_that_ran_out() -> None:
 
 
 @given(st.lists(st.integers(0, 9), max_size=200))
+@settings(deadline=None)
 def test_expected_delays_forget(seen: list[int]) -> None:
     delays = Delays(first=3)
     for ticks in seen:

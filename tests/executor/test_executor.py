@@ -15,7 +15,7 @@ from agent.testing import POSE, FakePolicy, FakeRobot
 from agent.types import Array, Chunk, Observation, Outcome, Policy, Scene, Thing
 
 GOAL = POSE + np.array([0.2, 0.1, -0.1, 0, 0, 0, 0], np.float32)
-CONFIG = ExecutorConfig(rows=4, delay_ticks=0, chunk_deadline_s=0.3, recover_deadline_s=1.5, hold_s=0.1, fault_s=1.0)
+CONFIG = ExecutorConfig(rows=4, delay_ticks=0, chunk_deadline_s=5.0, recover_deadline_s=5.0, hold_s=0.1, fault_s=1.0)
 
 
 class Reach(Skill, say="reach out", time_limit_s=5.0):
@@ -112,7 +112,7 @@ def test_a_stop_is_heard_while_waiting_for_the_policy() -> None:
     executor = Executor(robot, policy, CONFIG.model_copy(update={"chunk_deadline_s": 20.0}))
     outcome = executor.run(Reach(), stop=lambda: "stop" if time.monotonic() - since > 0.1 else None)
     policy.release()
-    assert outcome.status == "stopped" and time.monotonic() - since < 1.0 and robot.rows == []
+    assert outcome.status == "stopped" and time.monotonic() - since < 5.0 and robot.rows == []
 
 
 def test_an_unconfirmed_stop_is_said_loudly() -> None:
@@ -137,7 +137,7 @@ def test_a_lost_policy_costs_a_pause_and_never_the_run(delay: int, lockstep: boo
 def test_a_missed_deadline_costs_a_pause_and_the_late_answer_is_dropped() -> None:
     policy = FakePolicy(GOAL, trouble={2: "hang"})
     threading.Timer(0.5, policy.release).start()
-    outcome, _, log = carry_out(Reach(), policy, recover_deadline_s=5.0)
+    outcome, _, log = carry_out(Reach(), policy, chunk_deadline_s=0.3)
     assert outcome.status == "done", outcome.why
     assert "did not answer within 0.3 s" in log.of("chunk_failed")[0]["why"]
     assert log.of("chunk_dropped") and log.of("recovered")
@@ -185,8 +185,8 @@ def test_one_piece_of_nonsense_is_forgiven(trouble: Any) -> None:
 def test_the_recovery_deadline_holds_even_if_the_policy_hangs() -> None:
     since = time.monotonic()
     policy = FakePolicy(GOAL, trouble=dict.fromkeys(range(2, 99), "hang"))
-    outcome, _, _ = carry_out(Reach(), policy, chunk_deadline_s=0.6, recover_deadline_s=0.2)
-    assert outcome.status == "failed" and 0.8 <= time.monotonic() - since < 1.15
+    outcome, _, _ = carry_out(Reach(), policy, chunk_deadline_s=1.0, recover_deadline_s=0.2)
+    assert outcome.status == "failed" and 1.2 <= time.monotonic() - since < 1.8
 
 
 def test_an_answer_to_an_ended_subtask_is_dropped_and_reported() -> None:

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.executor.layout import Layout
@@ -29,6 +29,7 @@ def test_names_tell_what_numbers_mean(names: tuple[str, ...], positions: list, r
 
 
 @given(numbers, numbers)
+@settings(deadline=None)
 def test_plus_undoes_minus(a: list[float], b: list[float]) -> None:
     layout, row, other = Layout.of(NAMES), np.array(a, np.float32), np.array(b, np.float32)
     assert layout.gap(layout.plus(other, layout.minus(row, other)), row) < 1e-5

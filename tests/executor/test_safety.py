@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.config import GuardConfig
@@ -36,6 +36,7 @@ def command(kind: float | None, values: Array, before: Array) -> Array:
 
 
 @given(commands)
+@settings(deadline=None)
 def test_no_output_ever_breaks_a_limit(given_commands: list[tuple[float | None, Array]]) -> None:
     robot = FakeRobot()
     guard, before = Guard(robot, CONFIG), POSE
@@ -68,6 +69,7 @@ def legal(seed: int, length: int = 40) -> Array:
 
 
 @given(st.integers(0, 10_000))
+@settings(deadline=None)
 def test_a_legal_trajectory_passes_bit_for_bit(seed: int) -> None:
     robot = FakeRobot()
     guard, walk = Guard(robot, CONFIG), legal(seed)

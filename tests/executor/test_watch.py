@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from agent.executor.watch import Watch
@@ -47,6 +47,7 @@ MOVING = list(np.arange(400) * 0.01)
 
 
 @given(st.lists(st.booleans(), min_size=2, max_size=60))
+@settings(deadline=None)
 def test_done_needs_a_quarter_of_a_second_in_one_piece(flags: list[bool]) -> None:
     flags = [False, *flags, False]
     runs = [tick for tick in range(5, len(flags)) if all(flags[tick - 5 : tick + 1])]
@@ -90,6 +91,7 @@ def test_trembling_is_rest_and_creeping_is_not() -> None:
 
 
 @given(st.integers(1, 100))
+@settings(deadline=None)
 def test_waiting_for_the_policy_counts_neither_as_time_nor_as_rest(pause: int) -> None:
     """Moves for ten ticks, stands `pause` ticks for want of a chunk, moves on: the time limit comes so much later."""
     path = MOVING[:11] + [MOVING[10]] * pause + MOVING[11:]
