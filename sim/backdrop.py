@@ -42,6 +42,10 @@ class Lens(NamedTuple):
     view: tuple[float, ...]
     projection: tuple[float, ...]
 
+    def enlarged(self, times: int) -> "Lens":
+        """The same view in a larger picture."""
+        return self._replace(height=self.height * times, width=self.width * times)
+
     def matrix(self) -> Points:
         """World point (x, y, z, 1) to clip coordinates, float64[4, 4]."""
         return np.array(self.projection).reshape(4, 4).T @ np.array(self.view).reshape(4, 4).T
@@ -99,13 +103,21 @@ def _faces(lens: Lens) -> list[tuple[Points, float]]:
 def _outline(points: Points, matrix: Points, size: tuple[int, int]) -> list[tuple[float, float]]:
     """A polygon float64[N, 3] in picture coordinates, px, cut off at the camera's near side; empty if all of it lies behind."""
     clip = np.column_stack([points, np.ones(len(points))]) @ matrix.T
+    if not (clip[:, 3] > BEHIND).all():
+        clip = _in_front(clip)
+    flat = (clip[:, :2] / clip[:, 3:] * (1, -1) + 1) * (size[0] / 2, size[1] / 2)
+    return [(x, y) for x, y in flat.tolist()]
+
+
+def _in_front(clip: Points) -> Points:
+    """The part of a polygon, in clip coordinates float64[N, 4], that is not behind the camera; float64[M, 4]."""
     kept: list[Points] = []
     for here, there in zip(clip, np.roll(clip, -1, axis=0), strict=True):
         if here[3] > BEHIND:
             kept.append(here)
         if (here[3] > BEHIND) != (there[3] > BEHIND):
             kept.append(here + (BEHIND - here[3]) / (there[3] - here[3]) * (there - here))
-    return [((p[0] / p[3] + 1) * size[0] / 2, (1 - p[1] / p[3]) * size[1] / 2) for p in kept]
+    return np.array(kept).reshape(-1, 4)
 
 
 @cache

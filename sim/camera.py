@@ -50,14 +50,18 @@ class Photographer:
     def take(self, name: str) -> Image:
         """uint8[height, width, 3], RGB."""
         camera = CAMERAS[name]
-        lens = self._fixed[name] if name in self._fixed else self._hand_lens(camera)
+        lens = self.lens(name)
         behind = self._shadows.over(lens) if name in self._fixed else moving_backdrop(lens)
         size = (camera.width * camera.scale, camera.height * camera.scale)
-        pixels, drawn = draw(self._bench.bullet, lens._replace(width=size[0], height=size[1]))
+        pixels, drawn = draw(self._bench.bullet, lens.enlarged(camera.scale))
         if camera.scale > 1:
             behind = behind.resize(size, Resampling.NEAREST)
         picture = composite(pixels, behind, drawn)
         return np.array(picture.reduce(camera.scale) if camera.scale > 1 else picture)
+
+    def lens(self, name: str) -> Lens:
+        """Where a camera is now and how it looks, at the size of its picture."""
+        return self._fixed[name] if name in self._fixed else self._hand_lens(CAMERAS[name])
 
     def _hand_lens(self, camera: Camera) -> Lens:
         panda = self._bench.panda

@@ -78,7 +78,7 @@ def _solid(shape: str, xyz: XYZ, colour: RGB, rpy: XYZ = (0, 0, 0)) -> str:
 
 def _link(name: str, body: str, mass: float, centre: XYZ = (0, 0, 0), friction: float = 0.8) -> str:
     inertia = '<inertia ixx="1e-4" iyy="1e-4" izz="1e-4" ixy="0" ixz="0" iyz="0"/>'
-    contact = f'<contact><lateral_friction value="{friction}"/><spinning_friction value="0.001"/></contact>'
+    contact = f'<contact><lateral_friction value="{friction}"/></contact>'
     return f'<link name="{name}">{contact}<inertial>{_origin(centre)}<mass value="{mass:.6f}"/>{inertia}</inertial>{body}</link>'
 
 
