@@ -8,15 +8,15 @@ import numpy as np
 
 from agent.types import Scene, Thing
 from sim.oracle.grasps import QUARTER, choose_grasp, choose_release, choose_yaw, quarters, skewed
-from sim.oracle.imagined import FIN, FULL, Imagined, Vector, press_depth, span, wrap
-from sim.oracle.motion import Move, Near, at, over, rise, stay, straight
+from sim.oracle.imagined import DT, FIN, FULL, Imagined, Vector, press_depth, span, wrap
+from sim.oracle.motion import LEAD, Move, Near, at, over, rise, stay, straight
 from sim.oracle.spots import AIR, Spot, find_spot
 
 HOME = (0.36, 0.0, 0.40)
 LIFT = 0.20
 """Height of the tool centre point after picking and placing, m."""
 THERE, LOWERED, CLOSING = Near(0.003, 0.004, 0.06), Near(0.003, 0.001, 0.06), Near(0.012, 0.012, 0.35)
-OPENED, SHUT = 0.125, 0.002
+OPENED, SHUT = 0.136, 0.002
 """How far a gripped drawer is pulled or pushed, m; without a grip, OPENED_ENOUGH and SHUT_ENOUGH will do."""
 OPENED_ENOUGH, SHUT_ENOUGH = 0.105, 0.007
 
@@ -129,7 +129,7 @@ def open_drawer(hand: Imagined, name: str) -> Move:
     """Grip the handle from above, pull it along −x, let go, rise."""
     out = hand.things[name].joint or 0.0
     if hand.gripped == name and out < OPENED:
-        return slide(hand, OPENED + 0.003 - out, out)
+        return slide(-1.0, OPENED + 0.002 - out, out)
     if hand.gripped == name or out >= OPENED_ENOUGH:
         return let_go(hand)
     return grip_handle(hand, name)
@@ -139,7 +139,7 @@ def close_drawer(hand: Imagined, name: str) -> Move:
     """Grip the handle from above, push it along +x until it is shut, let go, rise."""
     out = hand.things[name].joint or 0.0
     if hand.gripped == name and out > SHUT:
-        return slide(hand, -out, OPENED - out)
+        return slide(1.0, out, OPENED - out)
     if hand.gripped == name or out <= SHUT_ENOUGH:
         return let_go(hand)
     return grip_handle(hand, name)
@@ -152,10 +152,10 @@ def grip_handle(hand: Imagined, name: str) -> Move:
     return seize(hand, goal, 0.0, opening, FIN) or over(hand, goal, 0.0, opening)
 
 
-def slide(hand: Imagined, out: float, gone: float) -> Move:
-    """Pull a gripped handle that much farther out, m; starts softly, by how far it has gone already."""
-    goal = hand.tcp + np.array([-out, 0.0, 0.0])
-    return straight(hand, goal, 0.0, min(0.18, 0.05 + 2 * max(gone, 0.0)))
+def slide(direction: float, left: float, gone: float) -> Move:
+    """Along x with a gripped handle, `left` m to go; starts and ends softly, by how far it has gone already."""
+    speed = min(0.22, 0.05 + 2 * max(gone, 0.0), 0.05 + 4 * left, left / DT / LEAD)
+    return Move(np.array([direction * speed, 0.0, 0.0]), np.zeros(3), 0.0)
 
 
 def let_go(hand: Imagined) -> Move:
