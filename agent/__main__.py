@@ -24,7 +24,8 @@ app = typer.Typer(
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another config.yaml.")]
 Seed = Annotated[int | None, typer.Option(help="Seed of the simulated scene (robot.seed).")]
 SceneName = Annotated[str | None, typer.Option("--scene", help="Scene of the simulator (robot.scene).")]
-PolicyName = Annotated[str | None, typer.Option("--policy", help="oracle, or module:Class (policy.name).")]
+PolicyName = Annotated[str | None, typer.Option("--policy", help="oracle, pi0, rdt, or module:Class (policy.name).")]
+Checkpoint = Annotated[Path | None, typer.Option("--checkpoint", help="Folder of the policy's weights (policy.checkpoint).")]
 Local = Annotated[bool, typer.Option("--local", help="Run the policy in this process instead of behind Ray Serve.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON object as the last line of standard output.")]
 Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live screen.")]
@@ -48,32 +49,42 @@ def run(
     seed: Seed = None,
     scene: SceneName = None,
     policy: PolicyName = None,
+    checkpoint: Checkpoint = None,
     local: Local = False,
     as_json: AsJson = False,
     plain: Plain = False,
     pace: Pace = None,
     runs: Runs = None,
     no_video: NoVideo = False,
-    resume: Annotated[Path | None, typer.Option(help="Go on with a run that was cut off: its folder.")] = None,
+    resume: Annotated[str | None, typer.Option(help="Go on with a run that was cut off: its folder, its ID, or `last`.")] = None,
 ) -> None:
     """Do one instruction and leave a run folder. Exit status: 0 done, 3 asked, 4 declined, 5 stopped, 1 failed, 2 cannot start."""
     from agent.app import configure_resumed, open_agent
     from agent.chat import Typed, attend, converse, make_view, show
+    from agent.executor.run import find_run
 
     if words and resume:
         raise ConfigError("`saydo run --resume RUN` goes on with what was said before; leave the words out.")
     console = Console(stderr=as_json)
     settings = configure(
-        config, robot__seed=seed, robot__scene=scene, robot__pace=pace, policy__name=policy, runs__folder=runs, no_video=no_video
+        config,
+        robot__seed=seed,
+        robot__scene=scene,
+        robot__pace=pace,
+        policy__name=policy,
+        policy__checkpoint=checkpoint,
+        runs__folder=runs,
+        no_video=no_video,
     )
-    if resume:
-        settings = configure_resumed(settings, resume)
+    folder = find_run(resume, settings.runs.folder).folder if resume else None
+    if folder:
+        settings = configure_resumed(settings, folder)
     sentence = " ".join(words or [])
     talks = sys.stdin.isatty() and not as_json
     typed = Typed()
     with (
         make_view(console, typed, plain or as_json) as view,
-        open_agent(settings, sentence, local=local, resume=resume, watch=view.event, progress=view.progress) as agent,
+        open_agent(settings, sentence, local=local, resume=folder, watch=view.event, progress=view.progress) as agent,
     ):
         result = agent.resume() if resume else attend(agent, typed, sentence)
         show(console, result)
@@ -98,6 +109,7 @@ def chat(
     seed: Seed = None,
     scene: SceneName = None,
     policy: PolicyName = None,
+    checkpoint: Checkpoint = None,
     local: Local = False,
     plain: Plain = False,
     pace: Pace = 2.0,
@@ -110,7 +122,14 @@ def chat(
 
     console = Console()
     settings = configure(
-        config, robot__seed=seed, robot__scene=scene, robot__pace=pace, policy__name=policy, runs__folder=runs, no_video=no_video
+        config,
+        robot__seed=seed,
+        robot__scene=scene,
+        robot__pace=pace,
+        policy__name=policy,
+        policy__checkpoint=checkpoint,
+        runs__folder=runs,
+        no_video=no_video,
     )
     typed = Typed(piped=None if sys.stdin.isatty() else sys.stdin)
     with (
@@ -130,6 +149,7 @@ def demo(
     config: ConfigPath = None,
     seed: Seed = None,
     policy: PolicyName = None,
+    checkpoint: Checkpoint = None,
     local: Local = False,
     as_json: AsJson = False,
     plain: Plain = False,
@@ -153,6 +173,7 @@ def demo(
         robot__scene=script.scene,
         robot__pace=pace,
         policy__name=policy,
+        policy__checkpoint=checkpoint,
         runs__folder=runs,
         no_video=no_video,
     )
@@ -167,12 +188,12 @@ def demo(
 
 
 @app.command()
-def serve(config: ConfigPath = None, policy: PolicyName = None) -> None:
+def serve(config: ConfigPath = None, policy: PolicyName = None, checkpoint: Checkpoint = None) -> None:
     """Keep a policy served by Ray until Ctrl-C; `saydo run` finds and uses it, other openpi clients may too."""
     from agent.app import serve_until_interrupted
 
     console = Console()
-    settings = configure(config, policy__name=policy)
+    settings = configure(config, policy__name=policy, policy__checkpoint=checkpoint)
     serve_until_interrupted(settings, lambda stage: console.print(Text(f"  {stage}", style="dim")))
 
 
@@ -213,16 +234,32 @@ def doctor(config: ConfigPath = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def replay(
-    run: Annotated[Path, typer.Argument(help="A run folder.")],
+    run: Annotated[str, typer.Argument(help="A run folder, its ID, or `last`.")],
     config: ConfigPath = None,
     as_json: AsJson = False,
 ) -> None:
     """Simulate a recorded run again, from its commands alone, and prove that everything comes out equal, bit for bit."""
     from agent.app import replay_run
+    from agent.executor.run import find_run
 
-    verdict = replay_run(configure(config), run)
+    settings = configure(config)
+    verdict = replay_run(settings, find_run(run, settings.runs.folder).folder)
     print(json.dumps(verdict.model_dump(mode="json")) if as_json else verdict.sentence)
     raise typer.Exit(0 if verdict.equal else 1)
+
+
+weights = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into checkpoints.")
+app.add_typer(weights, name="weights")
+
+
+@weights.command()
+def inspect(path: Annotated[Path, typer.Argument(help="A checkpoint: a file or a folder, in any published layout.")]) -> None:
+    """Say what a checkpoint is, what it holds, and whether it fits its model. Exit status 1 if it does not."""
+    from agent.executor.models.inspection import inspect as look_into
+
+    report = look_into(path)
+    print(report)
+    raise typer.Exit(1 if report.problem else 0)
 
 
 def main() -> None:

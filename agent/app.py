@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -113,6 +113,7 @@ class Agent:
         except SaydoError as error:
             confirmed = self.robot.stop()
             if isinstance(error, RecordError):
+                self._close_record(str(error))
                 raise
             why = f"{error}" + ("" if confirmed else f" {UNCONFIRMED}")
             self.emit("broken", why=why, error=type(error).__name__, confirmed=confirmed)
@@ -137,6 +138,11 @@ class Agent:
         )
         self.emit("result", tick=scene.tick, status=self.result.status, why=self.result.why, scene=scene.model_dump(mode="json"))
         return self.result
+
+    def _close_record(self, why: str) -> None:
+        """The last words of a record that cannot be kept any more; some space was held back for them."""
+        with suppress(RecordError):
+            self.record.finish("failed", why)
 
     def finish(self) -> None:
         """Close the record with the last result."""
@@ -182,7 +188,7 @@ def open_agent(
         planner = Planner(library, config.planner, memory)
         stack.callback(planner.close)
         guard = Guard(recorder, config.guard, run.write)
-        executor = Executor(guard, policy, config.executor, run.write)
+        executor = Executor(guard, policy, config.executor, run.write, lockstep=config.robot.name == "sim")
         stack.callback(executor.close)
         context = Context(
             robot=guard,

@@ -47,7 +47,9 @@ class Mismatch(SaydoError):
 
 
 class PolicyError(SaydoError):
-    pass
+    """`refused` is set by a policy that means no: asking again will not help. Without it the policy counts as lost, and is waited for."""
+
+    refused: bool = False
 
 
 class ModelServerError(SaydoError):

@@ -8,12 +8,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("SAYDO_API_KEY", None)
+
+
+settings.register_profile("here", deadline=None)
+settings.load_profile("here")
 
 
 def is_here(address: Any) -> bool:

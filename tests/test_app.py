@@ -15,6 +15,7 @@ import pytest
 from agent.app import Agent, Result, open_agent
 from agent.config import SHIPPED, Config, load_config
 from agent.errors import ConfigError, RecordError
+from tests.model_server import MODEL, model_server
 
 PUT = "put the red block in the blue bowl"
 
@@ -31,7 +32,8 @@ def at_work(folder: Path, **changes: Any) -> Iterator[Agent]:
 
 
 def moved(agent: Agent) -> bool:
-    return agent.scene().tick > 0
+    """Was the robot given anything to carry out?"""
+    return any(event["kind"] == "chunk" for event in agent.record.events)
 
 
 def stands_still(agent: Agent) -> bool:
@@ -131,17 +133,31 @@ def test_a_policy_that_fails_leaves_the_robot_standing(tmp_path: Path, name: str
         assert stands_still(agent)
 
 
-@pytest.mark.parametrize("trouble", ["unreachable", "slow", "garbage", "401", "429", "500", "half"])
-def test_a_model_server_that_fails_is_told_and_nothing_moves(tmp_path: Path, trouble: str) -> None:
-    from tests.model_server import ModelServer
-
+@pytest.mark.parametrize("bad", ["silent", "drip", "garbage", "nonsense", "401", "429", "500", "half"])
+def test_a_model_server_that_fails_is_told_and_nothing_moves(tmp_path: Path, bad: str) -> None:
     with (
-        ModelServer(trouble=trouble) as server,
-        at_work(tmp_path, planner__model="test", planner__base_url=server.base_url, planner__deadline_s=2.0) as agent,
+        model_server(bad=bad) as (url, _),
+        at_work(tmp_path, planner__model=MODEL, planner__base_url=url, planner__deadline_s=1.5) as agent,
     ):
         result = agent.tell(PUT)
-        assert result.status == "failed" and server.base_url in result.why
+        assert result.status == "failed" and url.removesuffix("/v1") in result.why
         assert not moved(agent)
+
+
+def test_a_model_server_that_is_not_there_is_told_and_nothing_moves(tmp_path: Path) -> None:
+    with at_work(tmp_path, planner__model="m", planner__base_url="http://127.0.0.1:9/v1", planner__deadline_s=1.5) as agent:
+        result = agent.tell(PUT)
+        assert result.status == "failed" and "127.0.0.1:9" in result.why and not moved(agent)
+
+
+def test_a_model_server_that_works_chooses_and_is_named_on_every_decision(tmp_path: Path) -> None:
+    with (
+        model_server(favourite="open the drawer") as (url, _),
+        at_work(tmp_path, planner__model=MODEL, planner__base_url=url, planner__max_decisions=1) as agent,
+    ):
+        result = agent.tell("open the drawer")
+        assert result.decisions[0]["score_source"] == "decisions"
+        assert result.subtasks[0].subtask.skill == "open"
 
 
 def test_a_runs_folder_that_cannot_be_written_is_told_before_anything_moves(tmp_path: Path) -> None:

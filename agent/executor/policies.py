@@ -9,7 +9,12 @@ from agent.config import PolicyConfig
 from agent.errors import ConfigError, hint
 from agent.types import Policy
 
-BUILT_IN = {"oracle": "sim.oracle:Oracle"}
+BUILT_IN = {
+    "oracle": "sim.oracle:Oracle",
+    "pi0": "agent.executor.models.pi0_policy:pi0_policy",
+    "rdt": "agent.executor.models.rdt_policy:rdt_policy",
+}
+NEED_CHECKPOINT = {"pi0", "rdt"}
 
 
 def make_policy(config: PolicyConfig) -> Policy:
@@ -18,6 +23,10 @@ def make_policy(config: PolicyConfig) -> Policy:
         raise ConfigError(
             f"policy.name: there is no policy '{config.name}'. Built in: {', '.join(BUILT_IN)}; or your own as module:Class."
             f"{hint(config.name, BUILT_IN)}"
+        )
+    if config.name in NEED_CHECKPOINT and config.checkpoint is None:
+        raise ConfigError(
+            f"policy.name: '{config.name}' needs a checkpoint folder. Give --checkpoint DIR or policy.checkpoint in config.yaml."
         )
     options: dict[str, Any] = {"checkpoint": config.checkpoint} if config.checkpoint else {}
     policy = named_class(BUILT_IN.get(config.name, config.name), "policy.name")(**options)
