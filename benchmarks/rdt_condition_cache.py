@@ -2,8 +2,9 @@
 
     python benchmarks/rdt_condition_cache.py [--size tiny|small|170m|1b] [--device cpu|cuda] [--dtype float32|bfloat16] [--chunks N]
 
-Random weights, one robot, 5 solver steps, 32 words (16 where the model reads no more), all image tokens of the size. Prints the median
-time per chunk both ways, and the largest difference between the chunks, which must not exceed 1e-6 in float32 (exit status 1).
+Random weights, one robot, 5 solver steps, 32 words (16 where the model reads no more), all image tokens of the size. Prints the best and
+the median time per chunk both ways, and the largest difference between the chunks, which must not exceed 1e-6 in float32 (exit status 1).
+The best is what counts where the machine does other things besides.
 """
 
 import argparse
@@ -65,13 +66,15 @@ def main(size: str, device: str, dtype: torch.dtype, chunks: int) -> int:
         worst = max(worst, float((results[True][1] - results[False][1]).abs().max()))
         for remember, (spent, _) in results.items():
             times[remember] += [spent] if turn else []
-    cached, recomputed = statistics.median(times[True]), statistics.median(times[False])
+    best = {remember: min(spent) for remember, spent in times.items()}
+    median = {remember: statistics.median(spent) for remember, spent in times.items()}
     parameters = sum(p.numel() for p in model.parameters())
     print(f"RDT {size}: {parameters / 1e6:.1f} M parameters, {config.image_tokens} image tokens, {config.steps} steps, {dtype}, {device}")
-    print(f"  recomputed every step   {recomputed:9.1f} ms per chunk")
-    print(f"  remembered per chunk    {cached:9.1f} ms per chunk     {recomputed / cached:.2f} × faster")
+    print("                          best ms   median ms per chunk")
+    print(f"  recomputed every step {best[False]:9.1f} {median[False]:11.1f}")
+    print(f"  remembered per chunk  {best[True]:9.1f} {median[True]:11.1f}             {best[False] / best[True]:.2f} × faster")
     bound = f"bound {BOUND:.0e}" if dtype == torch.float32 else "no bound below float32"
-    print(f"  largest difference      {worst:9.1e}                 {bound}")
+    print(f"  largest difference    {worst:9.1e}                         {bound}")
     return int(dtype == torch.float32 and worst > BOUND)
 
 
