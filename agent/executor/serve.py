@@ -44,6 +44,9 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # replicas see the accelerators of the machine
     "OMP_NUM_THREADS": "1",
 }
+CLUSTER = "RAY_ADDRESS"
+"""Where it names a Ray that runs already, that one is used, and is left running. For replicas on other machines, serve.host in config.yaml
+must be one that they have (0.0.0.0)."""
 LOOPBACK = {"RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0"}
 """Ray's switch for "one machine only", named after the systems where it is the default: all of Ray's own ports stay on 127.0.0.1."""
 
@@ -60,6 +63,8 @@ class Served:
         """ws://… of each replica that runs now, as Serve's controller knows them; empty while none does."""
         import ray
 
+        if not ray.is_initialized():
+            return []
         try:
             groups = ray.get(_controller().get_target_groups.remote(APP), timeout=5.0)
         except (ValueError, ray.exceptions.RayError):  # Ray is going down, or the controller is coming back
@@ -89,11 +94,15 @@ def serve_policy(
     """
     deadline = time.monotonic() + config.start_deadline_s
     with contextlib.ExitStack() as stack:
-        progress("starting Ray")
-        ours = stack.enter_context(ray_session(config, port))
-        progress("starting Ray Serve")
-        front = _start_serve(config.host, port or _free_port(config.host))
-        served = Served(config.host, _address(config.host, front))
+        free = _free_port(config.host, port)
+        try:
+            progress("starting Ray")
+            ours = stack.enter_context(ray_session(config, port))
+            progress("starting Ray Serve")
+            served = Served(config.host, _start_serve(config.host, free))
+        except (RuntimeError, OSError, ValueError) as error:
+            reason = (str(error).strip().splitlines() or [type(error).__name__])[-1]
+            raise PolicyError(f"Ray cannot be started: {reason} A policy in this process needs no Ray (--local).") from error
         progress("loading the policy")
         _deploy(make, config, stall_s)
         if not ours:
@@ -107,7 +116,8 @@ def serve_policy(
 def ray_session(config: ServeConfig, port: int | None = None) -> Iterator[bool]:
     """Ray, small, quiet and on this machine: True if it was started here, and so ends here; False if this process had one already."""
     first = port + 1 if port else 30000
-    ports = {"RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first), "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(first + 999)}
+    last = min(first + 999, 65535)
+    ports = {"RAY_SERVE_DIRECT_INGRESS_MIN_HTTP_PORT": str(first), "RAY_SERVE_DIRECT_INGRESS_MAX_HTTP_PORT": str(last)}
     for name, value in {**SETTINGS, **(LOOPBACK if _is_loopback(config.host) else {})}.items():
         os.environ.setdefault(name, value)
     os.environ.update(ports)
@@ -117,18 +127,14 @@ def ray_session(config: ServeConfig, port: int | None = None) -> Iterator[bool]:
     if ray.is_initialized():
         yield False
         return
-    with _folder() as folder:
+    theirs = bool(os.environ.get(CLUSTER))
+    quiet = {"log_to_driver": False, "logging_level": logging.ERROR}
+    small = {"num_cpus": config.cpus, "include_dashboard": False, "object_store_memory": 128 << 20}
+    with contextlib.nullcontext("") if theirs else _folder() as folder:
         try:
             with _sigterm_kept():
-                ray.init(
-                    num_cpus=config.cpus,
-                    include_dashboard=False,
-                    object_store_memory=128 << 20,
-                    _temp_dir=folder,
-                    log_to_driver=False,
-                    logging_level=logging.ERROR,
-                )
-            yield True
+                ray.init(**quiet, **({} if theirs else {**small, "_temp_dir": folder}))
+            yield not theirs
         finally:
             ray.shutdown()
             _set_global_client(None)  # else the next session would talk to this one's controller
@@ -163,15 +169,23 @@ def _sigterm_kept() -> Iterator[None]:
         signal.signal(signal.SIGTERM, (lambda number, frame: sys.exit(128 + number)) if default else before)
 
 
-def _start_serve(host: str, port: int) -> int:
-    """Returns where Serve's proxy listens: another port than asked for, if Serve runs already."""
+def _start_serve(host: str, port: int) -> str:
+    """Returns the address of Serve's proxy: at another port than asked for, if Serve runs already."""
     import ray
     from ray import serve
 
     logging.getLogger("ray.serve").setLevel(logging.ERROR)
     quiet = {"log_level": "WARNING", "enable_access_log": False}
-    serve.start(proxy_location="HeadOnly", http_options={"host": host, "port": port}, logging_config=quiet)
-    return int(ray.get(_controller().get_http_config.remote()).port)
+    options = {"host": host, "port": port}
+    serve.start(proxy_location="HeadOnly", http_options=options, logging_config=quiet, controller_options=_environment())
+    reachable = ray.util.get_node_ip_address() if host in ("0.0.0.0", "::") else host
+    return _address(reachable, ray.get(_controller().get_http_config.remote()).port)
+
+
+def _environment() -> dict[str, Any]:
+    """Serve's settings for processes of a cluster that was started by others; those of our own inherit them."""
+    ours = {name: value for name, value in os.environ.items() if name.startswith("RAY_SERVE_")}
+    return {"runtime_env": {"env_vars": ours}} if os.environ.get(CLUSTER) else {}
 
 
 def _controller() -> Any:
@@ -189,7 +203,7 @@ def _deploy(make: Callable[[], Policy], config: ServeConfig, stall_s: float) -> 
     deployment = serve.deployment(serve.ingress()(Replica)).options(
         num_replicas=config.replicas,
         max_ongoing_requests=1000,  # every open websocket holds one of these
-        ray_actor_options={"num_cpus": 0},
+        ray_actor_options={"num_cpus": 0, **_environment()},
         graceful_shutdown_timeout_s=1.0,
         health_check_period_s=1.0,
         health_check_timeout_s=30.0,
@@ -238,9 +252,14 @@ def _address(host: str, port: int) -> str:
     return f"ws://[{host}]:{port}" if ":" in host else f"ws://{host}:{port}"
 
 
-def _free_port(host: str) -> int:
+def _free_port(host: str, wanted: int | None) -> int:
+    """The wanted port, or any. Raises PolicyError if it cannot be had."""
     with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as probe:
-        probe.bind((host, 0))
+        try:
+            probe.bind((host, wanted or 0))
+        except OSError as error:
+            place = f"{host}:{wanted or 'any port'}"
+            raise PolicyError(f"Nothing can listen on {place}: {error.strerror}. Choose another host or port.") from error
         return int(probe.getsockname()[1])
 
 

@@ -3,7 +3,9 @@
 import contextlib
 import os
 import signal
+import socket
 import subprocess
+import sys
 import time
 import venv
 from collections.abc import Iterator
@@ -86,6 +88,17 @@ def test_a_policy_that_takes_too_long_to_build_is_given_up(ray: None) -> None:
     assert time.monotonic() - started < 20
 
 
+@pytest.mark.parametrize(("host", "port"), [("127.0.0.1", None), ("203.0.113.9", 8000)], ids=["taken", "not ours"])
+def test_a_place_where_nothing_can_listen_is_told_before_ray_is_started(host: str, port: int | None) -> None:
+    stages: list[str] = []
+    with contextlib.closing(socket.create_server(("127.0.0.1", 0))) as other:
+        at = port or other.getsockname()[1]
+        elsewhere = CONFIG.model_copy(update={"host": host})
+        with pytest.raises(PolicyError, match=f"Nothing can listen on {host}:{at}"), serve_policy(Mixer, elsewhere, stages.append, port=at):
+            pytest.fail("it was served")
+    assert stages == []
+
+
 # --- served ---
 
 
@@ -109,12 +122,12 @@ def test_a_client_that_knows_openpis_protocol_only_is_served(served: Served, doo
     """As openpi's client does: connect, read the metadata, then send a map and read a map. The front is Serve's own proxy."""
     address = served.addresses()[0] if door == "replica" else served.front
     seen = observation()
-    with connect(address, compression=None, max_size=None, proxy=None) as socket:
-        metadata = unpack(socket.recv(timeout=10))
+    with connect(address, compression=None, max_size=None, proxy=None) as wire:
+        metadata = unpack(wire.recv(timeout=10))
         assert metadata["saydo"]["spec"]["name"] == "mixer"
         for words in ("pick up the fork", "put it down"):
-            socket.send(pack({"observation/state": seen.state, "images": dict(seen.images), "prompt": words}))
-            values = unpack(socket.recv(timeout=10))
+            wire.send(pack({"observation/state": seen.state, "images": dict(seen.images), "prompt": words}))
+            values = unpack(wire.recv(timeout=10))
             alone = Mixer(sees_scene=True).predict(Observation(0, 0.0, seen.state, seen.images), Subtask(skill="", words=words))
             np.testing.assert_array_equal(values["actions"], alone.actions)
             assert values["server_timing"]["infer_ms"] >= 0
@@ -221,7 +234,47 @@ for words in ("pick up the fork", "put it down"):
         assert line == Mixer(sees_scene=True).predict(seen, Subtask(skill="", words=words)).actions.tobytes().hex()
 
 
+SERVER = """
+import time
+from agent.config import ServeConfig
+from agent.executor.serve import announced, serve_policy
+from tests.executor.toys import Mixer
+config = ServeConfig(replicas=2, host="127.0.0.1", cpus=2, start_deadline_s=120.0)
+with serve_policy(Mixer, config) as served, announced(served, "mixer"):
+    print(*served.addresses(), flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's /proc")
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM, signal.SIGKILL], ids=lambda end: end.name)
+def test_however_a_server_ends_it_leaves_nothing_running(end: signal.Signals, tmp_path: Path, root: Path) -> None:
+    """After a kill, Ray's agents look for their dead masters for a minute more; they use no CPU and hold no port that is needed."""
+    environment = {**os.environ, "XDG_STATE_HOME": str(tmp_path)}
+    ordinary = partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    command, output = [sys.executable, "-c", SERVER], subprocess.PIPE
+    server = subprocess.Popen(command, cwd=root, env=environment, stdout=output, text=True, preexec_fn=ordinary)
+    assert server.stdout is not None and len(server.stdout.readline().split()) == 2
+    family = descendants(server.pid)
+    assert len(family) > 8
+    started = time.monotonic()
+    server.send_signal(end)
+    server.wait(timeout=30)
+    while any(is_running(pid) for pid in family):
+        assert time.monotonic() - started < (120 if end is signal.SIGKILL else 20), [pid for pid in family if is_running(pid)]
+        time.sleep(0.1)
+    assert (tmp_path / "saydo" / "serve.json").exists() == (end is signal.SIGKILL)
+
+
 # --- what Linux knows of our processes ---
+
+
+def is_running(pid: int) -> bool:
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
 
 
 def descendants(pid: int) -> set[int]:
