@@ -6,7 +6,7 @@ its nodes: `act` never interrupts; `ask`, which does, never moves the robot; `ac
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Literal, TypedDict
 
 from langgraph.graph import END, START, StateGraph
@@ -57,7 +57,7 @@ class Context:
     max_decisions: int
     emit: Callable[..., None]
     """emit(kind, **fields): tells the record and everyone who watches."""
-    remember_world: Callable[[], None] = field(default=lambda: None)
+    remember_world: Callable[[], object] = lambda: None
     """Saves the simulated world, so that a killed run can go on from here."""
 
 

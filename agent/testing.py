@@ -136,7 +136,7 @@ class FakePolicy:
 
 def _refusal() -> PolicyError:
     error = PolicyError("I cannot wipe the elephant")
-    error.refused = True  # type: ignore[attr-defined]
+    error.refused = True
     return error
 
 

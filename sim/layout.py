@@ -31,8 +31,9 @@ CLEARANCE = {("block", "block"): 0.12, ("block", "bowl"): 0.14, ("bowl", "bowl")
 """Smallest distance between centres, m: the open hand comes down beside a neighbour without touching it."""
 CABINET_AT = (0.57, 0.33)
 PANEL_AT = (0.67, -0.32)
-IN_DRAWER = ((0.04, 0.10), (-0.09, 0.09))
-"""Where blocks start in a drawer, ((x, x), (y, y)) from the middle of its front, m: reachable when it is open."""
+IN_DRAWER, DRAWER_YAW = ((0.06, 0.085), (-0.09, 0.09)), 0.12
+"""Where blocks start in a drawer, ((x, x), (y, y)) from the middle of its front, m, and how far they are turned at most, rad: when it
+is open, the hand fits between its front and the cabinet."""
 
 
 class Placement(Frozen):
@@ -46,6 +47,9 @@ class Placement(Frozen):
 
 
 def _named(value: Any) -> Any:
+    """A bare name is a placement too; and YAML reads a bare `on` as true."""
+    if isinstance(value, Mapping):
+        return {"on" if key is True else key: content for key, content in value.items()}
     return {"name": value} if isinstance(value, str) else value
 
 
@@ -197,7 +201,7 @@ def clearance(kind: str, other: str) -> float:
 def _pose_on(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np.random.Generator) -> Pose | None:
     yaw = _yaw(item, rng)
     if item.inside == "drawer":
-        return _pose_in_drawer(item, layout, poses, rng, yaw)
+        return _pose_in_drawer(item, layout, poses, rng, yaw * DRAWER_YAW / (pi / 4) if item.yaw is None else yaw)
     base = poses[item.on or item.inside or ""]
     x, y, z = base.position
     if item.on:

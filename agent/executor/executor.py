@@ -33,7 +33,7 @@ POLL_S = 0.02
 BACKOFF_S = (0.05, 1.0)
 NONSENSE_TRIES = 3
 
-Listen = Callable[..., None]
+Listen = Callable[..., object]
 """listen(kind, **fields), called in the thread of `run`. Kinds: chunk_asked, chunk (one took over), chunk_dropped, chunk_failed, starved,
 waiting (for a lost policy), recovered, motion_ended."""
 Stop = Callable[[], str | None]

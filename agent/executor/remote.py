@@ -165,7 +165,7 @@ class RemotePolicy:
 
 def _refusal(sentence: str) -> PolicyError:
     error = PolicyError(sentence)
-    error.refused = True  # type: ignore[attr-defined]
+    error.refused = True
     return error
 
 

@@ -25,7 +25,7 @@ class Guard:
     listen: is told of every intervention, listen("guarded", tick=…, why=…, limit="speed"); `interventions` counts them by limit.
     """
 
-    def __init__(self, robot: Robot, config: GuardConfig, listen: Callable[..., None] = lambda kind, **fields: None) -> None:
+    def __init__(self, robot: Robot, config: GuardConfig, listen: Callable[..., object] = lambda kind, **fields: None) -> None:
         self.robot, self.config, self.listen = robot, config, listen
         self.spec = robot.spec
         self.layout = Layout.of(self.spec.action)

@@ -120,7 +120,7 @@ class Stack(
             return free_place(scene, self.target)
         if scene.where(self.target, "in"):
             pick = Pick(thing=self.target)
-            way = [pick] if pick.can(scene) else pick.needs(scene)
+            way: list[Skill] = [pick] if pick.can(scene) else pick.needs(scene)
             return way if scene.holding != self.target else [Place(thing=self.target, relation="on", target="table")]
         return Pick(thing=self.thing).needs(scene)
 

@@ -157,6 +157,10 @@ def resolve(skill: type[Skill], bound: dict[str, Any], talk: Talk) -> Reading | 
             if (ref := refer(words, replace(talk, kinds=kinds_of(skill, name)))) is None:
                 return None
             refs[name] = ref
+    for name, ref in refs.items():
+        only = talk.scene.names(*kinds_of(skill, name)) if kinds_of(skill, name) else []
+        if ref.mode == "it" and not ref.names and len(only) == 1:
+            refs[name] = replace(ref, names=tuple(only))
     if missing := next((ref for ref in refs.values() if not ref.names), None):
         return unknown(missing, skill, talk)
     allowed: dict[str, list[str]] = {}

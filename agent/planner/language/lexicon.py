@@ -37,7 +37,7 @@ KINDS = {
 """Words that may stand for a kind of thing; used only where no thing of the scene is called so itself."""
 GENERIC = words("thing object item one piece toy")
 
-DETERMINERS = words("the a an this that these those my your our its their any some one's of")
+DETERMINERS = words("the a an this that these those my your our its their any some one's of whichever whatever")
 ALL = words("all every each both everything")
 NUMBERS = {"one": 1, "two": 2, "three": 3, "four": 4, "five": 5, "six": 6, "couple": 2, "pair": 2}
 TIMES = {
@@ -69,7 +69,8 @@ POLITE = (
     "for me|if you can|if possible|thank you|thanks|carefully|gently|slowly|quickly|softly|right now|immediately|"
     "make sure that you|make sure that|make sure to|make sure|ensure that|ensure|see to it that|see that|check that|be so kind as to|"
     "be so kind and|your task is to|the task is to|you should|you must|you have to|you need to|i'd like you to|do not forget to|"
-    "remember to|so|um|uh|very|really|again"
+    "remember to|so|um|uh|very|really|again|all the way|completely|fully|entirely|tell me|do you know|if needed|"
+    "if necessary|if you have to|if (?:it is|they are) not (?:\\w+ )?(?:already|yet)"
 )
 SPELLINGS = {
     "don't": "do not", "dont": "do not", "can't": "can not", "cannot": "can not", "won't": "will not", "i'd": "i would", "let's": "let us",

@@ -16,6 +16,8 @@ PUT = (
 ).replace(" ", "|")
 PICK = "fetch|retrieve|seize|clutch|raise|catch|collect|lift|grab|take|get|grasp|hold|choose|select|hand me|give me|pick|bring me|lift up"
 ALWAYS = (
+    (r"^(?:press|push) (.+) (?:in|down)$", r"press \1"),
+    (r"^put (?:away )?(.+?)(?: away)? (in|into|inside) (.+)$", r"put \1 \2 \3"),
     (rf"^(?:{PICK}) (.+) up$", r"pick up \1"),
     (rf"^(?:{PICK})(?: up)? (.+)$", r"pick up \1"),
     (r"^(?:put|set|lay|place|drop|bring|take|move) (.+) down$", r"put \1 on the table"),
@@ -29,6 +31,7 @@ ALWAYS = (
     (rf"^(?:{PUT}|put) (.+?) (?:on top|on there|on)$", r"put \1 on it"),
     (r"^put (.+) from (?:the )?(?:\w+ )?\w+ (to|into|in|on|onto) (.+)$", r"put \1 \2 \3"),
     (r"^put (in|on|into|onto|inside|behind|next to|beside) (the \w+(?: \w+)?) (the .+)$", r"put \3 \1 \2"),
+    (rf"^(?:{PUT}|put) ((?:in|on|into|onto|inside|next to|beside|behind|on top of) .+)$", r"put it \1"),
     (r"^(?:in|into|inside) (.+?) (?:put|place) (.+)$", r"put \2 in \1"),
     (r"^on (.+?) (?:put|place) (.+)$", r"put \2 on \1"),
     (r"^(.+?) (?:goes|go|belongs|belong|should go|should be|must be|must go|has to be|needs to be|needs to go|is|are) "
@@ -44,7 +47,6 @@ ALWAYS = (
     (r"^(?:grasp|grab|take|hold|pull|use) (?:the )?(?:handle of the )?(drawer|[\w ]+ drawer)(?: handle)?$", r"open the \1"),
     (r"^(?:click|poke|push down|press down|push down on|press on|push on|depress|activate|trigger|hit|tap|touch|use|toggle) (?:on )?"
      r"(.+?)(?: down)?$", r"press \1"),
-    (r"^press (.+) (?:in|down)$", r"press \1"),
     (r"^(?:go|return|move|come|drive|get)(?: yourself| the arm| your arm| the robot| the gripper)?(?: back)?(?: to)? (?:the |your )?"
      r"(?:home|start|starting|rest|resting|neutral|initial|safe|park)(?: position| pose)?$", r"move the arm home"),
     (r"^(?:home|go back|relax|rest|park|reset your arm|home the arm|retract|park the arm|reset the arm)$", r"move the arm home"),
@@ -82,7 +84,7 @@ MATCH = re.compile(
 
 def paraphrases(text: str, talk: Talk, grammar: Grammar) -> Iterator[Reading]:
     """Other readings of a clause, likeliest first."""
-    for reader in (light, tower, matching, tidy, empty, removal, aside, beside, swap):
+    for reader in (light, tower, matching, tidy, empty, removal, aside, beside, where_to, swap):
         if (reading := reader(text, talk, grammar)) is not None:
             yield reading
     for pattern, words in ALWAYS:
@@ -115,6 +117,8 @@ def light(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     if found := re.match(r"^(?:toggle|flip|switch|press|push|change) (.+)$", text):
         ref = refer(found[1].split(), talk)
         one = ref.names[0] if ref and len(ref.names) == 1 and ref.mode == "one" else None
+        if one in talk.scene.names("button"):
+            return grammar.match(f"press the {one}", talk)
         if one in talk.scene.names("light", "led", "lamp") and (button := button_of(str(one), talk.scene)):
             return grammar.match(f"press the {button}", talk)
     if not (found := LIGHT.match(text)):
@@ -126,6 +130,8 @@ def light(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     if ref is None:
         return None
     named = [name for name in ref.names if name in lights]
+    if not named and ref.mode == "it":
+        named = lights
     if not named and any(talk.scene.find(name).kind == "button" for name in ref.names) and ref.mode != "it":
         named = lights
     if not named:
@@ -196,7 +202,9 @@ def removal(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
         return None
     scene = talk.scene
     inside = talk.within(place.names)
-    if place.names and not inside:
+    if not place.names:
+        return unknown(place, next(iter(grammar.library)), talk)
+    if not inside:
         return Doubt("ask", f"There is nothing in or on the {bare(found[2])}. What shall I take?", tuple(scene.names("block")), what, 3)
     base = refer(what.split(), talk)
     if base is None:
@@ -259,6 +267,20 @@ def beside(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     sentence = f"put the {ref.names[0]} {relation} there"
     question = f"I can put the {ref.names[0]} {relation} another thing, not just anywhere on that side. {relation.capitalize()} what?"
     return Doubt("ask", question, others, "there", 4, sentence=sentence)
+
+
+def where_to(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "move the red block": where to?"""
+    found = re.match(rf"^(?:{PUT}|put) (.+)$", text)
+    ref = refer(found[1].split(), talk) if found else None
+    if found is None or ref is None or not ref.names or ref.mode == "all":
+        return None
+    pick = grammar.match(f"pick up {found[1]}", talk)
+    if not isinstance(pick, list):
+        return pick
+    name = pick[0].things[0]
+    places = tuple(talk.scene.names("bowl", "drawer", "table"))
+    return Doubt("ask", f"Where shall I put the {name}?", places, "there", 3, sentence=f"put the {name} to there")
 
 
 def swap(text: str, talk: Talk, grammar: Grammar) -> Reading | None:

@@ -20,7 +20,8 @@ LONGEST, MOST_WORDS = 2000, 160
 REMEMBERED = 64
 CANCEL = re.compile(
     r"(never mind|forget it|forget about it|forget that|cancel|cancel it|cancel that|that is all|that is it|that is enough|that will do|"
-    r"abort|nothing|nothing else|enough|stop|stop it|stop that|halt|do nothing|leave it)( that| it| everything| thing)?"
+    r"abort|do not do anything|do not move|do not|nothing|nothing else|enough|stop|"
+    r"stop it|stop that|halt|do nothing|leave it)( that| it| everything| thing)?"
 )
 SKIP = re.compile(r"(skip|skip it|skip that|skip this|skip this step|skip the step|skip that step)")
 GO_ON = re.compile(r"(go on|continue|resume|carry on|keep go|keep going|go ahead|try|retry|try it|proceed|yes|yeah|yep|sure|do it|do that)")
@@ -285,7 +286,7 @@ class Reader:
             return Doubt("none", f"{listed(told_places).capitalize()}.")
         named = [name for name in scene.names() if re.search(rf"\b{re.escape(name)}\b", text)]
         told_of: list[Fact] = [f for f in scene.facts if len(f) == 3 and f[0] in ("in", "on") and f[2] in named]
-        told_of = told_of or [f for f in scene.facts if f[1] in named and f[0] != "clear"]
+        told_of = told_of or [f for f in scene.facts if f[1] in named and f[0] in ("in", "on", "open", "closed", "lit", "dark")]
         facts = [f"the {f[1]} is {f[0]}" + (f" the {f[2]}" if len(f) == 3 else "") for f in told_of]
         if named and facts:
             return Doubt("none", f"{listed(facts[:6]).capitalize()}.")

@@ -1,7 +1,9 @@
 """Referring expressions: "the red one", "both cubes", "it", "everything but the green block", "the block left of the bowl" → names."""
 
+import re
 from collections.abc import Collection
 from dataclasses import dataclass, field, replace
+from math import dist
 from typing import Literal
 
 from agent.planner.language.lexicon import (
@@ -34,8 +36,8 @@ class Talk:
     """Things the person has excluded."""
     kinds: tuple[str, ...] = ()
     """The kinds that make sense where the phrase stands, if that is known."""
-    placed: tuple[tuple[str, str], ...] = ()
-    """(thing, place): where earlier clauses put things, by the time this one is carried out."""
+    placed: tuple[tuple[str, str, str], ...] = ()
+    """(relation, thing, place): where earlier clauses put things, by the time this one is carried out."""
     verbs: frozenset[str] = frozenset()
     """Words that begin a skill's sentence: they do not belong to a noun phrase."""
 
@@ -44,10 +46,11 @@ class Talk:
         recent = tuple(dict.fromkeys([*names, *self.recent]))
         return replace(self, recent=recent)
 
-    def within(self, places: Collection[str]) -> tuple[str, ...]:
+    def within(self, places: Collection[str], relations: Collection[str] = ("in", "on")) -> tuple[str, ...]:
         """What stands in or on one of `places`, now or by then."""
-        now = [(fact[1], fact[2]) for fact in self.scene.facts if len(fact) == 3 and fact[0] in ("in", "on")]
-        return tuple(dict.fromkeys(thing for thing, place in (*now, *self.placed) if place in places))
+        now = [(fact[0], fact[1], fact[2]) for fact in self.scene.facts if len(fact) == 3]
+        there = [thing for relation, thing, place in (*now, *self.placed) if place in places and relation in relations]
+        return tuple(dict.fromkeys(there))
 
 
 @dataclass(frozen=True)
@@ -84,7 +87,20 @@ def refer(words: list[str], talk: Talk) -> Ref | None:
         return Ref(text, names, "any")
     if (joined := together(words, talk, text)) is not None:
         return joined
-    return narrowed(words, talk, text) or simple(words, talk, text)
+    if described := re.match(r"^(.+?) (?:that|which) (?:is|are) (\w+)$", text):
+        return refer([described[2], *(word for word in described[1].split() if word not in {"the"})], talk)
+    return nearest_to(text, talk) or narrowed(words, talk, text) or simple(words, talk, text)
+
+
+def nearest_to(text: str, talk: Talk) -> Ref | None:
+    """ "the block closest to the blue bowl" """
+    found = re.match(r"^(.+?) (?:that is |which is )?(?:closest|nearest) to (.+)$", text)
+    base, place = (refer(found[1].split(), talk), refer(found[2].split(), talk)) if found else (None, None)
+    if base is None or place is None or not base.names or len(place.names) != 1:
+        return None
+    here = talk.scene.find(place.names[0]).position
+    others = [name for name in base.names if name not in place.names]
+    return Ref(text, tuple(sorted(others, key=lambda name: dist(talk.scene.find(name).position, here))[:1]))
 
 
 HELD = frozenset({"hand", "gripper", "hold", "holding", "held", "grasped", "gripped", "carried"})
@@ -161,8 +177,8 @@ def narrowed(words: list[str], talk: Talk, text: str) -> Ref | None:
         base, place = simple(head, talk, text) if head else None, refer(words[after:], talk)
         if base is None or place is None:
             continue
-        there = talk.within(place.names) if relation in ("from", "in", "on") else ()
-        names = tuple(n for n in base.names if n in there or any((relation, n, other) in talk.scene.facts for other in place.names))
+        there = talk.within(place.names, ("in", "on") if relation == "from" else (relation,))
+        names = tuple(name for name in base.names if name in there)
         return replace(base, text=text, names=names, count=len(names) if base.mode == "all" else base.count)
     return None
 
@@ -186,7 +202,7 @@ def simple(words: list[str], talk: Talk, text: str) -> Ref | None:
     if not words:
         return None
     bare = [word for word in words if word not in DETERMINERS and word not in {"handle", "knob", "cap"}]
-    indefinite = words[0] in {"a", "an", "any", "some"} or words[:2] == ["one", "of"]
+    indefinite = words[0] in {"a", "an", "any", "some", "whichever", "whatever"} or words[:2] == ["one", "of"]
     if bare in (["others"], ["other", "ones"]):
         names = [name for name in talk.scene.names(*talk.kinds) if name not in talk.recent and name not in talk.without]
         return Ref(text, tuple(names), "all", max(1, len(names)))

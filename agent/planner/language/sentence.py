@@ -86,6 +86,8 @@ class SentenceReader:
         talk = replace(talk, verbs=self.verbs)
         avoid: set[str] = set()
         clauses: list[Clause] = []
+        if but_first := re.match(r"^(.+?) ,? ?but (?:before that|first) (.+)$", text):
+            text = f"{but_first[2]} then {but_first[1]}"
         for segment in filter(None, THEN.split(self.plain_and(text))):
             segment = segment.strip(" ,")
             if not segment:
@@ -105,7 +107,7 @@ class SentenceReader:
     def plain_and(self, text: str) -> str:
         """ "put the red block and then the green block in the bowl", "pick up and place the red block there": one clause, not two."""
         text = re.sub(r"\b(turn|switch) (on|off) and (?:then )?(?:back )?(on|off) ([\w ]+)", r"\1 \2 \4 and \1 \3 \4", text)
-        text = re.sub(r"\b(turn|switch) ([\w ]+?) (on|off) and (?:then )?(?:back )?(on|off)\b", r"\1 \2 \3 and \1 \2 \4", text)
+        text = re.sub(r"\b(turn|switch) ([\w ]+?) (on|off),? (?:and |and then |then )(?:back )?(on|off)\b", r"\1 \2 \3 and \1 \2 \4", text)
         words = "|".join(sorted(self.verbs | {"go", "do", "leave", "make", "it", "if", "finally"}))
         text = re.sub(rf"(?:,? and then|,? then|,? and finally) (?!(?:{words}|and|then|,|;)\b)(?=\w)", " and ", text)
         found = re.match(rf"^({words})(?: up)? and (?:then )?({words}) (.+)$", text)
@@ -125,6 +127,10 @@ class SentenceReader:
             return self.approached(found[1], found[2], talk, before)
         if found := WITHOUT.match(text):
             return self.forbid(found[1], found[2], talk, before)
+        if found := re.match(r"^(.+?) ,? ?without (.+)$", text):
+            done, no = self.segment(found[1], talk, before), self.segment(found[2], talk, before)
+            if not done.doubt and not no.doubt:
+                return replace(done, avoid=done.avoid | {clause.call.subtask.key for clause in no.clauses})
         for pattern, swapped in ((FIRST, True), (AFTER, False), (LATER, False), (SINCE, True)):
             if found := pattern.match(text):
                 one = self.segment(found[1], talk, before)
@@ -184,6 +190,7 @@ class SentenceReader:
         for cut in AND.finditer(text):
             left = self.clause(text[: cut.start()].strip(" ,"), talk, before)
             if isinstance(left, Doubt):
+                whole = left if isinstance(whole, Doubt) and left.rank > whole.rank == 1 else whole
                 continue
             right = self.segment(text[cut.end() :].strip(" ,"), told(talk, left), (*before, *left))
             if right.doubt is None:
@@ -256,34 +263,31 @@ def told(talk: Talk, clauses: list[Clause] | tuple[Clause, ...]) -> Talk:
     """The talk after these clauses were said."""
     for clause in clauses:
         talk = talk.mention(*clause.things, *([clause.goal[1]] if clause.goal else []))
-        if clause.call.args.get("relation", "on") in ("in", "on") and len(clause.things) > 1:
-            placed = tuple(pair for pair in talk.placed if pair[0] != clause.things[0])
-            talk = replace(talk, placed=(*placed, (clause.things[0], clause.things[1])))
+        if len(clause.things) > 1:
+            placed = tuple(fact for fact in talk.placed if fact[1] != clause.things[0])
+            fact = (clause.call.args.get("relation", "on"), clause.things[0], clause.things[1])
+            talk = replace(talk, placed=(*placed, fact))
     together = tuple(dict.fromkeys(clause.things[0] for clause in clauses if clause.things))
     return replace(talk, group=together) if len(together) > 1 else talk
 
 
 def merged(clauses: list[Clause]) -> list[Clause]:
-    """Without the clauses that the next one brings along anyway: "take it out of the drawer and put it in the bowl" is one move."""
+    """Without the clauses that a later one brings along anyway: "take it out of the drawer and put it in the bowl" is one move."""
     clauses = [clause for clause, left in zip(clauses, [None, *clauses], strict=False) if left is None or not repeated(left, clause)]
     kept = []
     for i, clause in enumerate(clauses):
-        after = clauses[i + 1] if i + 1 < len(clauses) else None
-        moves = [
-            c for c in clauses[i + 1 :] if not c.removal and c.call.skill_name() in ("place", "stack") and c.things[:1] == clause.things
-        ]
-        if (
-            clause.removal
-            and after
-            and not after.removal
-            and after.call.skill_name() in ("place", "stack")
-            and after.things[:1] == clause.things[:1]
-        ):
+        after = clauses[i + 1 : i + 2]
+        if (clause.removal or is_pick(clause)) and any(moves(clause, later) for later in after):
             continue
-        if is_pick(clause) and after and is_pick(after) and moves:
+        if is_pick(clause) and any(is_pick(later) for later in after) and any(moves(clause, later) for later in clauses[i + 1 :]):
             continue
         kept.append(clause)
     return kept
+
+
+def moves(clause: Clause, later: Clause) -> bool:
+    """Does `later` put somewhere what `clause` took?"""
+    return not later.removal and later.call.skill_name() in ("place", "stack") and later.things[:1] == clause.things[:1]
 
 
 def is_pick(clause: Clause) -> bool:

@@ -36,7 +36,7 @@ def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     many = STACK_MANY.match(text)
     if found := TOWER.match(text):
         what = found[1] or "all blocks"
-    elif many and not re.search(r" (?:on|onto|in|into|to) ", text):
+    elif many and not re.search(r" (?:on|onto|in|into|to) ", many[1]):
         what = many[1]
     else:
         return None
