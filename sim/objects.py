@@ -17,7 +17,13 @@ COLOURS: dict[str, RGB] = {
     "yellow": (0.97, 0.78, 0.14),
     "purple": (0.52, 0.29, 0.72),
     "orange": (0.95, 0.48, 0.13),
+    "pink": (0.95, 0.56, 0.72),
+    "cyan": (0.17, 0.74, 0.80),
+    "brown": (0.47, 0.31, 0.20),
+    "white": (0.94, 0.94, 0.92),
 }
+HELD_OUT = ("pink", "cyan", "brown", "white")
+"""Colours that nothing is trained on: for tests of what was never seen."""
 WOOD, SHELL, FRONT, DARK, METAL = (0.84, 0.71, 0.56), (0.90, 0.88, 0.85), (0.36, 0.45, 0.53), (0.20, 0.22, 0.25), (0.62, 0.64, 0.67)
 LIT, UNLIT = (1.0, 0.87, 0.32), (0.30, 0.31, 0.30)
 
