@@ -239,4 +239,5 @@ def _fixture_hulls(bench: Bench) -> list[tuple[int, int, Points]]:
         hulls += [(body, part, _corners(size, (x, 0, z))) for part, size, (x, z) in boxes]
     if "button" in bench.items:
         hulls.append((bench.items["button"].body, -1, _corners(objects.PANEL, (0, 0, objects.PANEL[2] / 2))))
+    hulls += [(body, link, _corners(size, middle)) for part in bench.parts for body, link, size, middle in part.hulls()]
     return hulls

@@ -7,8 +7,8 @@ import numpy as np
 import pybullet
 
 from agent.types import Fact
-from sim import objects
-from sim.layout import CABINET_AT, PANEL_AT, Layout, arrange, kind_and_colour
+from sim import loose, objects, parts
+from sim.layout import Layout, arrange
 from sim.meshes import cached_file
 from sim.panda import FINGERS, Panda
 from sim.world import World
@@ -18,6 +18,8 @@ PRESS_DEPTH, RELEASE_DEPTH = 0.008, 0.003
 HELD_AFTER, LOST_AFTER = 2, 3
 """Ticks of contact with both pads before something counts as held, and without before it counts as lost."""
 SETTLE_SUBSTEPS = 60
+JOINTED = ("drawer", "button", "lid", "lever", "knob")
+"""Kinds of things that have a joint."""
 
 
 @dataclass(frozen=True)
@@ -29,10 +31,12 @@ class Item:
     body: int
     link: int
     size: tuple[float, float, float]
+    point: tuple[float, float, float] = (0.0, 0.0, 0.0)
+    """What counts as its position, in the frame of its body or link, m: where a handle is grasped."""
 
     @property
     def loose(self) -> bool:
-        return self.kind in ("block", "bowl")
+        return self.kind in (*loose.BLOCKS, "bowl")
 
 
 class Logic(NamedTuple):
@@ -58,6 +62,7 @@ class Bench:
         self.logic = Logic(lit=layout.light == "lit")
         self.drawer_motor = (0.0, objects.DRAWER_FRICTION)
         self._add_fixtures()
+        self.parts = parts.build(self)
         self.panda = Panda(self.world)
         self._share_island()
         for name, pose in arrange(layout, self.world.rng).items():
@@ -76,39 +81,44 @@ class Bench:
     def _add_fixtures(self) -> None:
         self._add("table", "table", objects.table(), (objects.TABLE_X, 0, 0), objects.TABLE)
         if self.layout.drawer != "none":
-            body = self._add("drawer", "drawer", objects.drawer(), (*CABINET_AT, 0), objects.DRAWER_INSIDE).body
+            body = self._add("drawer", "drawer", objects.drawer(), (*self.layout.cabinet_at, 0), objects.DRAWER_INSIDE).body
             self.items["drawer"] = drawer = Item("drawer", "drawer", body, self._link(body, "drawer"), objects.DRAWER_INSIDE)
             self.bullet.resetJointState(body, drawer.link, objects.DRAWER_TRAVEL if self.layout.drawer == "open" else 0.0)
             self.set_drawer_motor(0.0, objects.DRAWER_FRICTION)
         if self.layout.button:
-            body = self._add("button", "button", objects.panel(), (*PANEL_AT, 0), objects.PANEL).body
+            body = self._add("button", "button", objects.panel(), (*self.layout.panel_at, 0), objects.PANEL).body
             width = 2 * objects.BUTTON_RADIUS
             self.items["button"] = Item("button", "button", body, self._link(body, "cap"), (width, width, objects.CAP_HEIGHT))
             self.items["light"] = Item("light", "light", body, self._link(body, "bulb"), (0.052, 0.052, 0.04))
             self.hold_button()
 
+    def add_fixture(self, name: str, urdf: str, position: tuple[float, float, float]) -> int:
+        """Load a body that stands fast; returns it."""
+        return self.world.load(name, str(cached_file(urdf, ".urdf")), position, 0.0, True)
+
+    def register(self, name: str, kind: str, body: int, link: str, size: tuple[float, float, float],
+                 point: tuple[float, float, float]) -> int:  # fmt: skip
+        """Give a link of a fixture a name; "base" is the body itself. Returns the link's index."""
+        index = -1 if link == "base" else self._link(body, link)
+        self.items[name] = Item(name, kind, body, index, size, point)
+        return index
+
     def _share_island(self) -> None:
-        """Tie the arm, the drawer and the button by gears without force, so that Bullet always solves their motors as one island.
+        """Tie the arm and all that has a joint by gears without force, so that Bullet always solves their motors as one island.
 
         It sorts motors by island with an unstable sort, and numbers islands by the history of contacts: as separate islands, equal
         states could be solved in different orders, and a restored snapshot would drift.
         """
-        for name in ("drawer", "button"):
-            if name in self.items:
-                item = self.items[name]
+        for item in self.items.values():
+            if item.kind in JOINTED:
                 gear = self.bullet.createConstraint(
                     self.panda.body, 0, item.body, item.link, pybullet.JOINT_GEAR, [0, 0, 1], [0, 0, 0], [0, 0, 0]
                 )
                 self.bullet.changeConstraint(gear, gearRatio=1, maxForce=0)
 
     def _add_loose(self, name: str, position: tuple[float, float, float], yaw: float) -> None:
-        kind, colour = kind_and_colour(name)
-        rgb = objects.COLOURS[colour]
-        if kind == "block":
-            self._add(name, kind, objects.block(rgb), position, (objects.BLOCK,) * 3, yaw, fixed=False)
-        else:
-            wide = 2 * objects.BOWL_RADIUS
-            self._add(name, kind, objects.bowl(rgb), position, (wide, wide, objects.BOWL_HEIGHT), yaw, fixed=False)
+        thing = loose.made(name)
+        self._add(name, thing.kind, loose.urdf(thing), position, thing.size, yaw, fixed=thing.kind == "zone")
 
     def _link(self, body: int, name: str) -> int:
         """Index of a link, and of the joint that carries it."""
@@ -144,6 +154,8 @@ class Bench:
     def step(self) -> None:
         """One substep, and what follows from it."""
         self.world.step()
+        for part in self.parts:
+            part.step()
         if "button" not in self.items:
             return
         depth = self.joint("button")
@@ -182,7 +194,7 @@ class Bench:
         return None
 
     def joint(self, name: str) -> float:
-        """How far a drawer is out or a button is in, m."""
+        """How far a drawer is out, a button is in or a lid is to the left, m; where a lever or a knob is, rad."""
         return float(self.bullet.getJointState(self.items[name].body, self.items[name].link)[0])
 
     def pose(self, name: str) -> tuple[np.ndarray, np.ndarray]:

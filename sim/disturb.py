@@ -17,7 +17,6 @@ from agent.errors import ConfigError, UnknownThing, hint
 from agent.types import Frozen, Scene
 from sim import objects
 from sim.bench import Bench, Item
-from sim.layout import REGIONS
 from sim.panda import GRIP_FORCE, GRIP_FRICTION
 
 SLIP_FRICTION, SLIP_FORCE = 0.02, 1.0
@@ -237,7 +236,7 @@ def free_spot(bench: Bench, name: str) -> np.ndarray:
     """A spot on the table clear of all loose things and of the hand, float64[3]; drawn by the world's own generator."""
     taken = [bench.pose(item.name)[0][:2] for item in bench.items.values() if item.loose and item.name != name]
     taken.append(bench.panda.tcp()[0][:2])
-    (low_x, high_x), (low_y, high_y) = REGIONS[0]
+    (low_x, high_x), (low_y, high_y) = bench.layout.regions[0]
     spots = bench.world.rng.uniform((low_x, low_y), (high_x, high_y), size=(200, 2))
     room = [min(float(np.hypot(*(spot - other))) for other in taken) for spot in spots]
     first = next((index for index, space in enumerate(room) if space >= SPACING), int(np.argmax(room)))

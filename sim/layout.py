@@ -6,9 +6,14 @@ things:
   - {name: blue block, at: [0.45, -0.1]} # x, y in the world frame, m; yaw: rad
   - {name: green block, in: drawer}      # or in a bowl
   - {name: yellow block, on: blue block}
+  - small red block                      # or large; other shapes: red bar, red cylinder, red prism, red L; ten colours
+  - red zone                             # a coloured square that things are put in
 drawer: closed                           # open | closed | none
 button: true                             # the button and its light
 light: dark                              # lit | dark
+lid: none                                # left | right: the bay that it covers | none: no bays
+lever: none                              # up | down (its lamp is lit | dark) | none
+knob: none                               # mark 1 | mark 2 | mark 3 | none
 """
 
 from collections.abc import Iterator, Mapping
@@ -22,18 +27,34 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from agent.errors import ConfigError, hint
 from agent.types import Frozen
-from sim import objects
+from sim import loose, objects
+from sim.parts import store
 
 SCENES = Path(__file__).parent / "scenes"
-REGIONS = (((0.32, 0.52), (-0.42, 0.12)), ((0.52, 0.60), (-0.20, 0.06)), ((0.28, 0.32), (0.12, 0.36)))
+Regions = tuple[tuple[tuple[float, float], tuple[float, float]], ...]
+REGIONS: Regions = (((0.32, 0.52), (-0.42, 0.12)), ((0.52, 0.60), (-0.20, 0.06)), ((0.28, 0.32), (0.12, 0.36)))
 """Where loose things start, ((x, x), (y, y)), m: within reach, outside the drawer's travel and the panel, clear for the hand."""
+BENCH_REGIONS: Regions = (((0.32, 0.53), (-0.42, 0.09)), ((0.28, 0.32), (0.10, 0.36)))
+"""The same beside a console."""
 CLEARANCE = {("block", "block"): 0.12, ("block", "bowl"): 0.14, ("bowl", "bowl"): 0.16}
 """Smallest distance between centres, m: the open hand comes down beside a neighbour without touching it."""
+HAND_BESIDE = 0.065
+"""The same for other kinds: this much between the circles around them, m."""
+ZONES = ((0.275, -0.385), (0.245, -0.215), (0.245, 0.215), (0.275, 0.385))
+"""Where zones are: in front of where loose things start, at the corners of the robot's reach."""
 CABINET_AT = (0.57, 0.33)
 PANEL_AT = (0.67, -0.32)
+BENCH_CABINET_AT, BENCH_PANEL_AT, CONSOLE_AT = (0.57, 0.30), (0.69, -0.32), (0.685, -0.115)
+"""Where they stand with bays on the cabinet, and with a console beside the panel."""
+BAY_ROOM = (0.018, 0.016, 0.3)
+"""How far from the middle of a bay a block starts at most, x and y, m, and how far it is turned, rad: the open hand fits around it."""
 IN_DRAWER, DRAWER_YAW = ((0.06, 0.085), (-0.09, 0.09)), 0.12
 """Where blocks start in a drawer, ((x, x), (y, y)) from the middle of its front, m, and how far they are turned at most, rad: when it
 is open, the hand fits between its front and the cabinet."""
+
+
+BAYS = {"left bay": 1, "right bay": -1}
+"""The bays and their side."""
 
 
 class Placement(Frozen):
@@ -66,6 +87,33 @@ class Layout(Frozen):
     drawer: Annotated[Literal["open", "closed", "none"], BeforeValidator(_word)] = "closed"
     button: bool = True
     light: Literal["lit", "dark"] = "dark"
+    lid: Annotated[Literal["left", "right", "none"], BeforeValidator(_word)] = "none"
+    lever: Annotated[Literal["up", "down", "none"], BeforeValidator(_word)] = "none"
+    knob: Annotated[Literal["mark 1", "mark 2", "mark 3", "none"], BeforeValidator(_word)] = "none"
+
+    @property
+    def has_console(self) -> bool:
+        return self.lever != "none" or self.knob != "none"
+
+    @property
+    def cabinet_at(self) -> tuple[float, float]:
+        """Middle of the cabinet's front, x and y, m."""
+        return CABINET_AT if self.lid == "none" else BENCH_CABINET_AT
+
+    @property
+    def panel_at(self) -> tuple[float, float]:
+        """Middle of the button's panel, x and y, m."""
+        return BENCH_PANEL_AT if self.has_console else PANEL_AT
+
+    @property
+    def console_at(self) -> tuple[float, float]:
+        """Middle of the console with lever and knob, x and y, m."""
+        return CONSOLE_AT
+
+    @property
+    def regions(self) -> Regions:
+        """Where loose things start, ((x, x), (y, y)), m."""
+        return BENCH_REGIONS if self.has_console else REGIONS
 
 
 class Pose(NamedTuple):
@@ -113,11 +161,8 @@ def _explain(error: Exception) -> str:
 
 def kind_and_colour(name: str) -> tuple[str, str]:
     """("block", "red") of "red block"; ConfigError lists what can be made."""
-    colour, _, kind = name.partition(" ")
-    known = [f"{shade} {sort}" for sort in ("block", "bowl") for shade in objects.COLOURS]
-    if name not in known:
-        raise ConfigError(f"A scene cannot have a '{name}'. What can be made: {', '.join(known)}.{hint(name, known)}")
-    return kind, colour
+    thing = loose.made(name)
+    return thing.kind, thing.colour
 
 
 def _check(layout: Layout) -> None:
@@ -129,13 +174,14 @@ def _check(layout: Layout) -> None:
         if sum(spot is not None for spot in (item.at, item.inside, item.on)) > 1:
             raise ConfigError(f"'{item.name}' in scene '{layout.name}' can have only one of: at, in, on.")
         base = item.inside or item.on
-        there = [*seen, *(["drawer"] if layout.drawer != "none" else [])]
+        bays = list(BAYS) if layout.lid != "none" else []
+        there = [*seen, *(["drawer"] if layout.drawer != "none" else []), *bays]
         if base is not None and base not in there:
             raise ConfigError(f"'{item.name}' is put in or on '{base}', which is not listed before it. "
                               f"Listed: {', '.join(there) or 'nothing'}.{hint(base, there)}")  # fmt: skip
-        fits = base is None or (item.inside is not None) == (base == "drawer" or base.endswith("bowl"))
-        if not fits:
-            raise ConfigError(f"'{item.name}': things go in a bowl or a drawer and on a block, not '{base}' that way.")
+        fits = base is None or (item.inside is not None) == (base in ("drawer", *BAYS) or base.endswith(("bowl", "zone")))
+        if not fits or (item.on or "").endswith("prism"):
+            raise ConfigError(f"'{item.name}': things go in a bowl, a zone, a drawer or a bay and on a block, not '{base}' that way.")
         seen.append(item.name)
 
 
@@ -151,15 +197,16 @@ def arrange(layout: Layout, rng: np.random.Generator) -> dict[str, Pose]:
 
 
 def _attempt(layout: Layout, rng: np.random.Generator) -> dict[str, Pose] | None:
-    poses: dict[str, Pose] = {}
-    fixed = [item for item in layout.things if item.at]
-    free = sorted((item for item in layout.things if not (item.at or item.inside or item.on)), key=lambda item: "bowl" not in item.name)
+    poses = _zones(layout, rng)
+    things = [item for item in layout.things if item.name not in poses]
+    fixed = [item for item in things if item.at]
+    free = sorted((item for item in things if not (item.at or item.inside or item.on)), key=lambda item: "bowl" not in item.name)
     for item in fixed + free:
-        spot = item.at or _free_spot(item.name, poses, rng)
+        spot = item.at or _free_spot(item.name, layout.regions, poses, rng)
         if spot is None:
             return None
         poses[item.name] = Pose((*spot, _rest_height(item.name)), _yaw(item, rng))
-    based = [item for item in layout.things if item.inside or item.on]
+    based = [item for item in things if item.inside or item.on]
     for item in based:
         pose = _pose_on(item, layout, poses, rng)
         if pose is None:
@@ -168,52 +215,80 @@ def _attempt(layout: Layout, rng: np.random.Generator) -> dict[str, Pose] | None
     return poses
 
 
+def _zones(layout: Layout, rng: np.random.Generator) -> dict[str, Pose]:
+    """Zones where they are fixed, the others on the places of ZONES, in an order drawn by the seed."""
+    zones = [item for item in layout.things if item.name.endswith("zone")]
+    if not zones:
+        return {}
+    order = [ZONES[index] for index in rng.permutation(len(ZONES))]
+    return {item.name: Pose((*(item.at or order.pop()), 0.0), item.yaw or 0.0) for item in zones}
+
+
 def _yaw(item: Placement, rng: np.random.Generator) -> float:
     drawn = float(rng.uniform(-pi / 4, pi / 4))
     return drawn if item.yaw is None else item.yaw
 
 
 def _rest_height(name: str) -> float:
-    return (objects.BLOCK if kind_and_colour(name)[0] == "block" else objects.BOWL_HEIGHT) / 2
+    return loose.made(name).size[2] / 2
 
 
-def _spots(rng: np.random.Generator, tries: int = 60) -> Iterator[tuple[float, float]]:
-    areas = np.array([(x[1] - x[0]) * (y[1] - y[0]) for x, y in REGIONS])
-    for region in rng.choice(len(REGIONS), size=tries, p=areas / areas.sum()):
-        (x, y) = REGIONS[region]
+def _spots(regions: Regions, rng: np.random.Generator, tries: int = 60) -> Iterator[tuple[float, float]]:
+    areas = np.array([(x[1] - x[0]) * (y[1] - y[0]) for x, y in regions])
+    for region in rng.choice(len(regions), size=tries, p=areas / areas.sum()):
+        (x, y) = regions[region]
         yield float(rng.uniform(*x)), float(rng.uniform(*y))
 
 
-def _free_spot(name: str, poses: Mapping[str, Pose], rng: np.random.Generator) -> tuple[float, float] | None:
+def _free_spot(name: str, regions: Regions, poses: Mapping[str, Pose], rng: np.random.Generator) -> tuple[float, float] | None:
     kind = kind_and_colour(name)[0]
-    for x, y in _spots(rng):
+    for x, y in _spots(regions, rng):
         if all(hypot(x - p.position[0], y - p.position[1]) >= clearance(kind, other) for other, p in poses.items()):
             return x, y
     return None
 
 
-def clearance(kind: str, other: str) -> float:
-    """Smallest distance between the centres of a thing of that kind and the other thing, m."""
-    first, second = sorted((kind, kind_and_colour(other)[0]))
-    return CLEARANCE[first, second]
+def clearance(name: str, other: str) -> float:
+    """Smallest distance between the centres of two things, m."""
+    one, two = loose.made(name), loose.made(other)
+    first, second = sorted((one.kind, two.kind))
+    if (first, second) in CLEARANCE:
+        return CLEARANCE[first, second]
+    gap = 0.0 if "zone" in (one.kind, two.kind) else HAND_BESIDE
+    return hypot(*one.size[:2]) / 2 + hypot(*two.size[:2]) / 2 + gap
 
 
 def _pose_on(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np.random.Generator) -> Pose | None:
     yaw = _yaw(item, rng)
     if item.inside == "drawer":
         return _pose_in_drawer(item, layout, poses, rng, yaw * DRAWER_YAW / (pi / 4) if item.yaw is None else yaw)
+    if item.inside in BAYS:
+        return _pose_in_bay(item, layout, poses, rng)
     base = poses[item.on or item.inside or ""]
     x, y, z = base.position
     if item.on:
-        return Pose((x, y, z + objects.BLOCK), base.yaw if item.yaw is None else item.yaw)
+        on_top = z + _rest_height(item.on) + _rest_height(item.name)
+        return Pose((x, y, on_top), base.yaw if item.yaw is None else item.yaw)
+    if (item.inside or "").endswith("zone"):
+        return Pose((x, y, _rest_height(item.name)), yaw)
     return Pose((x, y, objects.BOWL_FLOOR + _rest_height(item.name)), yaw)
 
 
 def _pose_in_drawer(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np.random.Generator, yaw: float) -> Pose | None:
     out = objects.DRAWER_TRAVEL if layout.drawer == "open" else 0.0
     for _ in range(60):
-        x = CABINET_AT[0] - out + float(rng.uniform(*IN_DRAWER[0]))
-        y = CABINET_AT[1] + float(rng.uniform(*IN_DRAWER[1]))
+        x = layout.cabinet_at[0] - out + float(rng.uniform(*IN_DRAWER[0]))
+        y = layout.cabinet_at[1] + float(rng.uniform(*IN_DRAWER[1]))
         if all(hypot(x - pose.position[0], y - pose.position[1]) > 0.075 for pose in poses.values()):
             return Pose((x, y, objects.DRAWER_FLOOR + _rest_height(item.name)), yaw)
     return None
+
+
+def _pose_in_bay(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np.random.Generator) -> Pose | None:
+    """In a bay there is room for one."""
+    middle_x = layout.cabinet_at[0] + store.BAY_X
+    middle_y = layout.cabinet_at[1] + BAYS[item.inside or ""] * store.BAY_Y
+    dx, dy, turn = (float(rng.uniform(-most, most)) for most in BAY_ROOM)
+    if any(hypot(middle_x - pose.position[0], middle_y - pose.position[1]) < store.BAY_Y for pose in poses.values()):
+        return None
+    return Pose((middle_x + dx, middle_y + dy, store.FLOOR_TOP + _rest_height(item.name)), turn if item.yaw is None else item.yaw)

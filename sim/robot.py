@@ -172,6 +172,8 @@ class SimRobot:
                 joints = [bullet.getJointState(body, joint)[:2] for joint in range(bullet.getNumJoints(body))]
                 digest.update(repr((name, bullet.getBasePositionAndOrientation(body), bullet.getBaseVelocity(body), joints)).encode())
             digest.update(repr((self._bench.panda.motors, self._bench.logic, self._mischief.courses)).encode())
+            for part in self._bench.parts:
+                digest.update(repr(part.state()).encode())
             return digest.hexdigest()
 
     def save(self, path: str | Path) -> None:

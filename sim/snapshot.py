@@ -32,6 +32,7 @@ def take(bench: Bench, mischief: Mischief, extra: dict[str, Any]) -> tuple[bytes
         "motors": bench.panda.motors._asdict(),
         "drawer": bench.drawer_motor,
         "logic": bench.logic._asdict(),
+        "parts": [part.state() for part in bench.parts],
         "courses": [course._asdict() for course in mischief.courses],
         "told": mischief.told,
         "extra": extra,
@@ -60,6 +61,8 @@ def restore(bench: Bench, mischief: Mischief, state: bytes, rest: dict[str, Any]
     logic = Logic(**rest["logic"])
     bench.logic = logic._replace(events=tuple((tick, tuple(fact)) for tick, fact in logic.events))
     bench.set_light(logic.lit)
+    for part, state_of_part in zip(bench.parts, rest["parts"], strict=True):
+        part.restore(state_of_part)
     mischief.courses = [Course(**course) for course in rest["courses"]]
     mischief.told = [(tick, what) for tick, what in rest["told"]]
     return dict(rest["extra"])

@@ -6,15 +6,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.types import Fact, Scene, Thing
-from sim import objects
-from sim.bench import Bench, Item
+from sim import loose, objects
+from sim.bench import JOINTED, Bench, Item
 from sim.panda import HOME
 
 BESIDE_M, BEARING = 0.25, radians(35)
 NEXT_TO_M = 0.06
-OPEN_M, CLOSED_M = 0.10, 0.01
+OPEN_M, CLOSED_M, HALF_M = 0.10, 0.01, (0.05, 0.09)
 OVER_M, HOME_M = 0.025, 0.03
 MOVING = 0.02
+IN_ZONE = 0.9
+"""How much of a thing's outline must lie in a zone."""
 SUPPORT_SLOPE = 0.5
 """How upright a contact normal must be to carry: cosine to the vertical."""
 BEARINGS = {"behind": 0.0, "left of": pi / 2, "in front of": pi, "right of": -pi / 2}
@@ -48,30 +50,34 @@ class _View:
 def scene(bench: Bench) -> Scene:
     """What is there now, as planning may know it."""
     view = _View(bench)
-    facts = [*_support(view), *_beside(view), *_fixtures(bench), *_gripper(view), *_motion(bench)]
+    parts = [fact for part in bench.parts for fact in part.facts()]
+    facts = [*_support(view), *_beside(view), *_fixtures(bench), *parts, *_gripper(view), *_motion(bench)]
     things = tuple(_thing(view, item) for item in bench.items.values())
     return Scene(tick=bench.logic.tick, things=things, facts=tuple(facts), holding=bench.logic.holding, events=bench.logic.events)
 
 
 def _thing(view: _View, item: Item) -> Thing:
     position, turn = view.poses[item.name]
-    joint = view.bench.joint(item.name) if item.kind in ("drawer", "button") else None
+    joint = view.bench.joint(item.name) if item.kind in JOINTED else None
     if item.kind == "drawer":
         position = np.add(position, (-objects.FRONT_THICK - objects.HANDLE_GRASP, 0, objects.HANDLE_Z))
     elif item.kind == "button":
         position = np.add(position, (0, 0, objects.CAP_HEIGHT))
     elif item.kind == "table":
         position = np.subtract(position, (0, 0, item.size[2] / 2))
-    x, y, z = (float(value) for value in position)
-    return Thing(name=item.name, kind=item.kind, position=(x, y, z), yaw=_yaw(item.kind, turn), size=item.size, joint=joint)
+    x, y, z = (float(value) for value in position + turn @ item.point)
+    size, yaw = _as_it_lies(item, turn)
+    return Thing(name=item.name, kind=item.kind, position=(x, y, z), yaw=yaw, size=size, joint=joint)
 
 
-def _yaw(kind: str, turn: NDArray[np.float64]) -> float:
-    """About world z, rad. Of a cube, which looks the same after a quarter turn, within ±π/4, whichever face is up."""
-    if kind != "block":
-        return atan2(turn[1, 0], turn[0, 0])
+def _as_it_lies(item: Item, turn: NDArray[np.float64]) -> tuple[tuple[float, float, float], float]:
+    """Extents, m, and yaw about world z, rad. Of a cube, which looks the same after a quarter turn, within ±π/4, whichever face is up."""
+    if item.kind in loose.SHAPES:
+        return loose.as_it_lies(item.kind, item.size, turn)
+    if item.kind != "block":
+        return item.size, atan2(turn[1, 0], turn[0, 0])
     axis = turn[:, int(np.argmin(np.abs(turn[2])))]
-    return (atan2(axis[1], axis[0]) + pi / 4) % (pi / 2) - pi / 4
+    return item.size, (atan2(axis[1], axis[0]) + pi / 4) % (pi / 2) - pi / 4
 
 
 def _support(view: _View) -> list[Fact]:
@@ -85,8 +91,9 @@ def _support(view: _View) -> list[Fact]:
             full.add(holder)
         elif "table" in carriers:
             facts.append(("on", item.name, "table"))
+        facts += [("in", item.name, zone) for zone in _zones(view, item, carriers)]
         for lower in carriers:
-            if view.bench.items[lower].kind == "block":
+            if view.bench.items[lower].kind in loose.BLOCKS:
                 facts.append(("on", item.name, lower))
                 full.add(lower)
     return facts + [("clear", item.name) for item in view.loose if item.name not in full]
@@ -94,19 +101,47 @@ def _support(view: _View) -> list[Fact]:
 
 def _holder(view: _View, item: Item) -> str | None:
     """The bowl or drawer whose inside the centre of a block is in, if any."""
-    if item.kind != "block":
+    if item.kind not in loose.BLOCKS:
         return None
     x, y, z = view.at[item.name]
     for bowl in (other for other in view.loose if other.kind == "bowl"):
         bx, by, bz = view.at[bowl.name]
         if hypot(x - bx, y - by) < objects.BOWL_RADIUS and -objects.BOWL_HEIGHT / 2 < z - bz < objects.BOWL_HEIGHT / 2 + 0.03:
             return bowl.name
+    if (bay := _bay(view, x, y, z)) is not None:
+        return bay
     if "drawer" in view.bench.items:
         front = view.at["drawer"]
         deep, wide, tall = objects.DRAWER_INSIDE
         if 0 < x - front[0] < deep and abs(y - front[1]) < wide / 2 and 0 < z - front[2] < objects.DRAWER_FLOOR + tall:
             return "drawer"
     return None
+
+
+def _bay(view: _View, x: float, y: float, z: float) -> str | None:
+    """The bay whose inside that point is in."""
+    for item in (other for other in view.bench.items.values() if other.kind == "bay"):
+        dx, dy, dz = np.array([x, y, z]) - view.at[item.name] - item.point
+        if abs(dx) < item.size[0] / 2 and abs(dy) < item.size[1] / 2 and 0 < dz < item.size[2]:
+            return item.name
+    return None
+
+
+def _zones(view: _View, item: Item, carriers: list[str]) -> list[str]:
+    """The zones that a thing on the table lies in, with nearly all of its outline."""
+    zones = [zone for zone in view.bench.items.values() if zone.kind == "zone"]
+    if not zones or "table" not in carriers or item.kind not in loose.BLOCKS:
+        return []
+    thing = _thing(view, item)
+    c, s = cos(thing.yaw), sin(thing.yaw)
+    points = loose.outline(item.kind, thing.size) @ np.array([[c, s], [-s, c]]) + thing.position[:2]
+    inside = []
+    for zone in zones:
+        half = np.array(zone.size[:2]) / 2
+        at, turn = view.poses[zone.name]
+        share = (np.abs((points - at[:2]) @ turn[:2, :2]) <= half).all(axis=1).mean()
+        inside += [zone.name] if share >= IN_ZONE else []
+    return inside
 
 
 def _beside(view: _View) -> list[Fact]:
@@ -137,6 +172,7 @@ def _fixtures(bench: Bench) -> list[Fact]:
     if "drawer" in bench.items:
         out = bench.joint("drawer")
         facts += [("open", "drawer")] * (out > OPEN_M) + [("closed", "drawer")] * (out < CLOSED_M)
+        facts += [("half open", "drawer")] * (HALF_M[0] < out < HALF_M[1])
     if "light" in bench.items:
         facts.append(("lit" if bench.logic.lit else "dark", "light"))
     return facts

@@ -1,0 +1,24 @@
+"""Parts of the workbench with joints and logic of their own: a scene has those that its layout names."""
+
+from typing import TYPE_CHECKING
+
+from sim.parts.console import Console
+from sim.parts.part import Part
+from sim.parts.store import Store
+
+if TYPE_CHECKING:
+    from sim.bench import Bench
+
+
+def build(bench: "Bench") -> list[Part]:
+    """The parts of this bench's layout, added to it."""
+    layout = bench.layout
+    parts: list[Part] = []
+    if layout.lid != "none":
+        parts.append(Store(bench))
+    if layout.lever != "none" or layout.knob != "none":
+        parts.append(Console(bench))
+    return parts
+
+
+__all__ = ["Part", "build"]
