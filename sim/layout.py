@@ -38,7 +38,7 @@ BENCH_REGIONS: Regions = (((0.32, 0.53), (-0.42, 0.09)), ((0.28, 0.32), (0.10, 0
 """The same beside a console."""
 CLEARANCE = {("block", "block"): 0.12, ("block", "bowl"): 0.14, ("bowl", "bowl"): 0.16}
 """Smallest distance between centres, m: the open hand comes down beside a neighbour without touching it."""
-HAND_BESIDE = 0.065
+HAND_BESIDE = 0.05
 """The same for other kinds: this much between the circles around them, m."""
 ZONES = ((0.275, -0.385), (0.245, -0.215), (0.245, 0.215), (0.275, 0.385))
 """Where zones are: in front of where loose things start, at the corners of the robot's reach."""
@@ -241,9 +241,8 @@ def _spots(regions: Regions, rng: np.random.Generator, tries: int = 60) -> Itera
 
 
 def _free_spot(name: str, regions: Regions, poses: Mapping[str, Pose], rng: np.random.Generator) -> tuple[float, float] | None:
-    kind = kind_and_colour(name)[0]
     for x, y in _spots(regions, rng):
-        if all(hypot(x - p.position[0], y - p.position[1]) >= clearance(kind, other) for other, p in poses.items()):
+        if all(hypot(x - p.position[0], y - p.position[1]) >= clearance(name, other) for other, p in poses.items()):
             return x, y
     return None
 
@@ -254,8 +253,9 @@ def clearance(name: str, other: str) -> float:
     first, second = sorted((one.kind, two.kind))
     if (first, second) in CLEARANCE:
         return CLEARANCE[first, second]
-    gap = 0.0 if "zone" in (one.kind, two.kind) else HAND_BESIDE
-    return hypot(*one.size[:2]) / 2 + hypot(*two.size[:2]) / 2 + gap
+    if "zone" in (first, second):
+        return max(one.size[0], two.size[0]) / 2 + min(hypot(*one.size[:2]), hypot(*two.size[:2])) / 2
+    return hypot(*one.size[:2]) / 2 + hypot(*two.size[:2]) / 2 + HAND_BESIDE
 
 
 def _pose_on(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np.random.Generator) -> Pose | None:

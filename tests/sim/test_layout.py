@@ -39,7 +39,7 @@ def test_spots_are_free_reachable_and_drawn_by_the_seed() -> None:
             for other, there in poses.items():
                 if other != name:
                     gap = hypot(x - there.position[0], y - there.position[1])
-                    assert gap >= clearance(kind_and_colour(name)[0], other)
+                    assert gap >= clearance(name, other)
         seen.add(poses["red block"].position)
     assert len(seen) == 60
 
