@@ -1,4 +1,4 @@
-"""The built-in skills of a tabletop: pick, place, stack, open, close, press, home."""
+"""The built-in skills of a tabletop: pick, place, stack, open, close, slide, press, home."""
 
 from typing import Annotated, Literal
 
@@ -8,9 +8,10 @@ from agent.types import Scene
 Movable = Annotated[str, Kind("block")]
 Drawer = Annotated[str, Kind("drawer")]
 Button = Annotated[str, Kind("button")]
+Lid = Annotated[str, Kind("lid")]
 Relation = Literal["in", "on", "left of", "right of", "in front of", "behind", "next to"]
 
-SUPPORTS = {"in": ("bowl", "drawer"), "on": ("block", "table")}
+SUPPORTS = {"in": ("bowl", "drawer", "bay"), "on": ("block", "table")}
 """What a thing can be put in or on. The other relations take anything that stands on the table."""
 
 
@@ -20,8 +21,23 @@ def buried(scene: Scene, name: str) -> list[str]:
 
 
 def shut_in(scene: Scene, name: str) -> list[str]:
-    """The closed drawers that `name` lies in."""
-    return [place for place in scene.where(name, "in") if scene.find(place).kind == "drawer" and not scene.has("open", place)]
+    """The closed drawers and covered bays that `name` lies in."""
+    return [place for place in scene.where(name, "in") if shut(scene, place)]
+
+
+def shut(scene: Scene, place: str) -> bool:
+    """Is it a drawer that is not open, or a bay that is not uncovered?"""
+    opened = {"drawer": "open", "bay": "uncovered"}.get(scene.find(place).kind)
+    return opened is not None and not scene.has(opened, place)
+
+
+def unshut(scene: Scene, place: str) -> "list[Skill]":
+    """What opens a drawer or uncovers a bay: its lid slides to where the other bay is."""
+    if scene.find(place).kind == "drawer":
+        return [Open(thing=place)]
+    y = scene.find(place).position[1]
+    others = [scene.find(name).position[1] for name in scene.names("bay") if name != place]
+    return [Slide(thing=lid, side="left" if max(others, default=y - 1) > y else "right") for lid in scene.names("lid")]
 
 
 def free_hand(scene: Scene) -> list[Skill]:
@@ -33,7 +49,7 @@ def free_thing(scene: Scene, name: str) -> list[Skill]:
     """What stands between the hand and a thing: a full hand first, then closed drawers, then what lies on top."""
     if hand := free_hand(scene):
         return hand
-    return [Open(thing=drawer) for drawer in shut_in(scene, name)] + [Pick(thing=top) for top in buried(scene, name)]
+    return [call for place in shut_in(scene, name) for call in unshut(scene, place)] + [Pick(thing=top) for top in buried(scene, name)]
 
 
 class Pick(
@@ -66,7 +82,7 @@ class Place(
         "bring the {thing} {relation} the {target}",
     ),
 ):
-    """Put what is held somewhere: in a bowl or an open drawer, on a block or the table, or beside another thing."""
+    """Put what is held somewhere: in a bowl or an open drawer or bay, on a block or the table, or beside another thing."""
 
     thing: Movable
     relation: Relation
@@ -85,7 +101,7 @@ class Place(
     def blocked(self, scene: Scene) -> bool:
         """The target is shut, or something stands where the thing should go."""
         kind = scene.find(self.target).kind
-        return (kind == "drawer" and not scene.has("open", self.target)) or (kind == "block" and bool(buried(scene, self.target)))
+        return shut(scene, self.target) or (kind == "block" and bool(buried(scene, self.target)))
 
     def needs(self, scene: Scene) -> list[Skill]:
         if not self.fits(scene):
@@ -158,6 +174,26 @@ class Close(Skill, say="close the {thing}", also=("shut the {thing}", "push the 
         return scene.has("closed", self.thing)
 
 
+class Slide(
+    Skill,
+    say="slide the {thing} to the {side}",
+    also=("push the {thing} to the {side}", "move the {thing} to the {side}", "pull the {thing} to the {side}", "slide the {thing} {side}"),
+):
+    """Slide a lid to one end, so that it covers the bay there and uncovers the other. Needs an empty hand."""
+
+    thing: Lid
+    side: Literal["left", "right"]
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding is None and not scene.has(f"at {self.side}", self.thing)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return free_hand(scene)
+
+    def done(self, scene: Scene) -> bool:
+        return scene.has(f"at {self.side}", self.thing)
+
+
 class Press(Skill, say="press the {thing}", also=("push the {thing}", "hit the {thing}", "tap the {thing}")):
     """Press a button once; it toggles its light. Needs an empty hand."""
 
@@ -188,8 +224,8 @@ class Home(
 
 
 def free_place(scene: Scene, target: str) -> list[Skill]:
-    """Make room: open the drawer, or take away what stands on the block; with an empty hand."""
-    if scene.find(target).kind == "drawer":
-        drawer = Open(thing=target)
-        return [drawer] if drawer.can(scene) else [*drawer.needs(scene), drawer]
+    """Make room: open the drawer, uncover the bay, or take away what stands on the block; with an empty hand."""
+    if scene.find(target).kind in ("drawer", "bay"):
+        ways = unshut(scene, target)
+        return ways if all(way.can(scene) for way in ways) else [*free_hand(scene), *ways]
     return [*free_hand(scene), *(Pick(thing=top) for top in buried(scene, target) if top != scene.holding)]

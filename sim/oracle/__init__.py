@@ -9,13 +9,17 @@ import numpy as np
 
 from agent.errors import hint
 from agent.types import Array, Chunk, Observation, PolicySpec, Scene, Subtask, clip_text
+from sim.oracle import fixtures, moves
 from sim.oracle.imagined import DT, FULL, Imagined, Refused
 from sim.oracle.motion import LEAD, Move
-from sim.oracle.moves import HOME, KINDS, MOVES, NEEDS
+from sim.oracle.moves import HOME
 
 HORIZON = 32
 STATE = (*(f"joint{index}" for index in range(1, 8)), "x", "y", "z", "rx", "ry", "rz", "width")
 ACTION = ("x", "y", "z", "rx", "ry", "rz", "gripper")
+MOVES, NEEDS, KINDS = moves.MOVES | fixtures.MOVES, moves.NEEDS | fixtures.NEEDS, moves.KINDS | fixtures.KINDS
+LITERALS = ("relation", *fixtures.LITERALS)
+"""Arguments that name no thing."""
 WORKSPACE = np.array([[0.15, 0.85], [-0.60, 0.60], [0.005, 0.80]])
 
 
@@ -54,7 +58,7 @@ def _checked(observation: Observation, subtask: Subtask) -> Scene:
     for need in NEEDS[subtask.skill]:
         if need not in subtask.args:
             raise Refused(f"'{subtask.skill}' needs the arguments {', '.join(NEEDS[subtask.skill])}; '{need}' is missing.")
-        if need != "relation":
+        if need not in LITERALS:
             observation.scene.find(subtask.args[need])
     _check_kind(observation.scene, subtask)
     return observation.scene

@@ -20,6 +20,7 @@ from sim.objects import (
     HANDLE_TO_INSIDE,
     PANEL,
 )
+from sim.oracle.handles import console_boxes, store_boxes
 
 TIP = 0.0072
 """How far the finger tips reach below the tool centre point, m."""
@@ -149,12 +150,16 @@ def obstacles(scene: Scene, without: tuple[str, ...] = ()) -> list[Box]:
     """Everything that stands there as boxes, but the table and the things named in `without`."""
     boxes: list[Box] = []
     for thing in scene.things:
-        if thing.name in without or thing.kind == "table":
+        if thing.name in without or thing.kind in ("table", "bay"):
             continue
         if thing.kind == "drawer":
             boxes += furniture(thing)
         elif thing.kind == "button":
             boxes.append(panel(thing))
+        elif thing.kind == "lid":
+            boxes += [Box(*box) for box in store_boxes(thing)]
+        elif thing.kind in ("lever", "knob"):
+            boxes += [Box(*box) for box in console_boxes(thing)]
         else:
             boxes.append(footprint(thing))
     return boxes

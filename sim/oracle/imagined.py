@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 
 from agent.errors import PolicyError
 from agent.types import Observation, Scene, Thing
-from sim.objects import BUTTON_TRAVEL, DRAWER_TRAVEL
+from sim.objects import BUTTON_TRAVEL
+from sim.oracle.handles import HANDLED, dragged
 
 Vector = NDArray[np.float64]
 
@@ -42,7 +43,7 @@ def wrap(angle: float, period: float = 2 * pi) -> float:
 
 def span(thing: Thing, yaw: float) -> float:
     """How wide a thing is between fingers that open along the y axis of a hand with that yaw, m."""
-    if thing.kind == "drawer":
+    if thing.kind in ("drawer", "lid"):
         return FIN
     turn = thing.yaw - yaw
     return abs(thing.size[0] * sin(turn)) + abs(thing.size[1] * cos(turn))
@@ -60,7 +61,7 @@ class Imagined:
     things: dict[str, Thing]
     held: str | None
     gripped: str | None
-    """The drawer whose handle is between closed fingers."""
+    """The thing whose handle is between closed fingers."""
     pressed: set[str]
     notes: dict[object, object] = field(default_factory=dict)
     """What was decided once for this chunk: grasps and spots."""
@@ -74,7 +75,7 @@ class Imagined:
         if self.held not in things or things[self.held].kind != "block":
             self.held = next((thing.name for thing in scene.things if thing.kind == "block" and self._between(thing, -0.008)), None)
         if self.held is None:
-            self.gripped = next((thing.name for thing in scene.things if thing.kind == "drawer" and self._between(thing, -0.006)), None)
+            self.gripped = next((thing.name for thing in scene.things if thing.kind in HANDLED and self._between(thing, -0.006)), None)
         return self
 
     @property
@@ -100,7 +101,7 @@ class Imagined:
 
     def straddled(self) -> Thing | None:
         """What stands between the fingers without being held, if anything."""
-        return next((t for t in self.things.values() if t.kind in ("block", "drawer") and t.name != self.held and self.inside(t)), None)
+        return next((t for t in self.things.values() if t.kind in ("block", *HANDLED) and t.name != self.held and self.inside(t)), None)
 
     def move(self, velocity: Vector, turn_velocity: Vector, opening: float) -> None:
         """One control period: the hand goes as told, and takes along what it holds."""
@@ -110,7 +111,7 @@ class Imagined:
         if self.held is not None:
             self._carry(self.held, before, yaw)
         if self.gripped is not None:
-            self._slide(self.gripped, float(self.tcp[0] - before[0]))
+            self.things[self.gripped] = dragged(self.things[self.gripped], self.tcp - before, self.yaw - yaw)
         self._squeeze(opening)
         self._press()
 
@@ -120,13 +121,6 @@ class Imagined:
         x, y, z = np.asarray(thing.position) - before
         moved = self.tcp + np.array([c * x - s * y, s * x + c * y, z])
         self.things[name] = thing.model_copy(update={"position": tuple(map(float, moved)), "yaw": thing.yaw + self.yaw - yaw})
-
-    def _slide(self, name: str, dx: float) -> None:
-        drawer = self.things[name]
-        joint = min(max((drawer.joint or 0.0) - dx, 0.0), DRAWER_TRAVEL)
-        x, y, z = drawer.position
-        moved = (x - joint + (drawer.joint or 0.0), y, z)
-        self.things[name] = drawer.model_copy(update={"position": moved, "joint": joint})
 
     def _squeeze(self, opening: float) -> None:
         step = min(max(opening - self.width, -SQUEEZE * DT), SQUEEZE * DT)
@@ -139,7 +133,7 @@ class Imagined:
         if self.width > wide + SLACK:
             self.held = self.gripped = None
         elif step < 0 and self.width <= wide + GRIPPED:
-            if thing.kind == "drawer":
+            if thing.kind in HANDLED:
                 self.gripped = thing.name
             else:
                 self.held = thing.name

@@ -8,6 +8,7 @@ import numpy as np
 
 from agent.types import Scene, Thing
 from sim.oracle.grasps import QUARTER, choose_grasp, choose_release, choose_yaw, quarters, skewed
+from sim.oracle.handles import ground
 from sim.oracle.imagined import DT, FIN, FULL, Imagined, Vector, press_depth, span, wrap
 from sim.oracle.motion import LEAD, Move, Near, at, over, rise, stay, straight
 from sim.oracle.spots import AIR, Spot, find_spot
@@ -41,7 +42,7 @@ def point(thing: Thing) -> Vector:
 def pick(hand: Imagined, name: str) -> Move:
     """Above, down, close, lift."""
     if hand.held == name:
-        return rise(hand, LIFT, 0.0)
+        return rise(hand, lifted(hand), 0.0)
     if hand.held is not None:
         return put_away(hand)
     thing = hand.things[name]
@@ -118,7 +119,12 @@ def rests(hand: Imagined, name: str, relation: str, target: str) -> bool:
 
 def leave(hand: Imagined) -> Move:
     """Straight up, with the fingers as they are until nothing is near them."""
-    return rise(hand, LIFT, hand.width if hand.tcp[2] < 0.12 else FULL)
+    return rise(hand, lifted(hand), hand.width if hand.tcp[2] < lifted(hand) - 0.08 else FULL)
+
+
+def lifted(hand: Imagined) -> float:
+    """How high the hand rises where it is: LIFT above the table, m."""
+    return LIFT + ground(hand.things, float(hand.tcp[0]), float(hand.tcp[1]))
 
 
 def stack(hand: Imagined, name: str, target: str) -> Move:
@@ -129,7 +135,7 @@ def open_drawer(hand: Imagined, name: str) -> Move:
     """Grip the handle from above, pull it along −x, let go, rise."""
     out = hand.things[name].joint or 0.0
     if hand.gripped == name and out < OPENED:
-        return slide(-1.0, OPENED + 0.002 - out, out)
+        return slide((-1.0, 0.0), OPENED + 0.002 - out, out)
     if hand.gripped == name or out >= OPENED_ENOUGH:
         return let_go(hand)
     return grip_handle(hand, name)
@@ -139,23 +145,24 @@ def close_drawer(hand: Imagined, name: str) -> Move:
     """Grip the handle from above, push it along +x until it is shut, let go, rise."""
     out = hand.things[name].joint or 0.0
     if hand.gripped == name and out > SHUT:
-        return slide(1.0, out, OPENED - out)
+        return slide((1.0, 0.0), out, OPENED - out)
     if hand.gripped == name or out <= SHUT_ENOUGH:
         return let_go(hand)
     return grip_handle(hand, name)
 
 
-def grip_handle(hand: Imagined, name: str) -> Move:
+def grip_handle(hand: Imagined, name: str, yaw: float = 0.0) -> Move:
+    """From above, with the fingers at both sides of the fin."""
     if hand.held is not None:
         return put_away(hand)
     goal, opening = point(hand.things[name]), FIN + 0.04
-    return seize(hand, goal, 0.0, opening, FIN) or over(hand, goal, 0.0, opening)
+    return seize(hand, goal, yaw, opening, FIN) or over(hand, goal, yaw, opening)
 
 
-def slide(direction: float, left: float, gone: float) -> Move:
-    """Along x with a gripped handle, `left` m to go; starts and ends softly, by how far it has gone already."""
+def slide(direction: tuple[float, float], left: float, gone: float) -> Move:
+    """Along x or y with a gripped handle, `left` m to go; starts and ends softly, by how far it has gone already."""
     speed = min(0.22, 0.05 + 2 * max(gone, 0.0), 0.05 + 4 * left, left / DT / LEAD)
-    return Move(np.array([direction * speed, 0.0, 0.0]), np.zeros(3), 0.0)
+    return Move(speed * np.array([*direction, 0.0]), np.zeros(3), 0.0)
 
 
 def let_go(hand: Imagined) -> Move:

@@ -44,6 +44,8 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
         return in_bowl(others, thing, target)
     if relation == "in" and target.kind == "drawer":
         return in_drawer(others, thing, target)
+    if relation == "in" and target.kind == "bay":
+        return in_bay(others, thing, target)
     if relation == "on" and target.kind == "table":
         return on_table(others, thing)
     if relation == "on" and target.kind == "block":
@@ -54,8 +56,8 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     if relation in BEARINGS or relation == "next to":
         return beside(others, thing, relation, target)
     raise Refused(
-        f"The oracle cannot put something '{relation}' the {target.name}, which is a {target.kind}. It knows: in a bowl or a drawer, "
-        f"on a block or the table, {', '.join(BEARINGS)} and next to a thing.{hint(relation, RELATIONS)}"
+        f"The oracle cannot put something '{relation}' the {target.name}, which is a {target.kind}. It knows: in a bowl or a drawer or a "
+        f"bay, on a block or the table, {', '.join(BEARINGS)} and next to a thing.{hint(relation, RELATIONS)}"
     )
 
 
@@ -93,6 +95,18 @@ def in_drawer(scene: Scene, thing: Thing, drawer: Thing) -> Spot:
     best = max((Spot(along, slot, height, 0.0) for slot in slots), key=lambda spot: _score(spot, thing, blocks, (0.0,)))
     if _footing(best, thing, blocks) < 0:
         raise Refused(f"The {drawer.name} is full.")
+    return best
+
+
+def in_bay(scene: Scene, thing: Thing, bay: Thing) -> Spot:
+    """In the middle, or before or behind what lies there: the slot with the most room for thing and hand."""
+    x, y, floor = bay.position
+    height = floor + thing.size[2] / 2 + AIR
+    slots = [Spot(x + ahead, y + side, height, 0.0) for ahead in (0.0, -0.027, 0.027) for side in (0.0, 0.012, -0.012)]
+    high = [box for box in obstacles(scene) if box.top > floor + 0.002]
+    best = max(slots, key=lambda spot: min(_score(spot, thing, high, (0.0,)), 0.01))
+    if _footing(best, thing, high) < 0:
+        raise Refused(f"There is no room in the {bay.name}: it is full or covered.")
     return best
 
 

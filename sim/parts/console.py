@@ -47,7 +47,7 @@ class Console(Part):
         self.up, self._force = bench.layout.lever == "up", LEVER_TORQUE
         if has_lever:
             self._lever = bench.register("lever", "lever", body, "lever", LEVER_GRIP, (0, 0, LEVER_LONG))
-            bench.register("lamp", "light", body, "lamp", LAMP, (0, 0, 0))
+            bench.register("lamp", "lamp", body, "lamp", LAMP, (0, 0, LAMP[2] / 2))
             bench.bullet.resetJointState(body, self._lever, LEVER_SWING if self.up else -LEVER_SWING)
             self._show()
         if has_knob:

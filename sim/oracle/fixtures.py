@@ -1,0 +1,92 @@
+"""What the skills of lid, lever, knob and a half-open drawer do next; see moves.py."""
+
+from collections.abc import Callable
+from math import cos, pi, sin
+
+import numpy as np
+
+from agent.types import Thing
+from sim.oracle.grasps import FARTHEST
+from sim.oracle.imagined import DT, Imagined, wrap
+from sim.oracle.motion import LEAD, TURN, Move
+from sim.oracle.moves import grip_handle, let_go, slide
+from sim.parts.console import LEVER_LONG, LEVER_SWING, MARKS
+from sim.parts.store import LID_TRAVEL
+
+AT_END, NEAR_END = 0.002, 0.008
+"""How near to its end a gripped lid is brought, and how near is enough without a grip, m."""
+HALF, HALF_OFF, HALF_ENOUGH = 0.07, 0.004, 0.014
+"""A drawer half way: where, and how near a gripped one is brought to it, and how near is enough without a grip, m."""
+THROWN = 0.34
+"""From here on, rad, the lever goes the rest of the way by itself."""
+TURNED, TURNED_ENOUGH = 0.03, 0.12
+"""How near to its mark a gripped knob is brought, and how near is enough without a grip, rad."""
+TWIST = FARTHEST - 0.02
+
+
+def slide_lid(hand: Imagined, name: str, side: str) -> Move:
+    """Grip the handle from above, pull it along y to that end, let go, rise."""
+    here = hand.things[name].joint or 0.0
+    left = (LID_TRAVEL if side == "left" else 0.0) - here
+    if hand.gripped == name and abs(left) > AT_END:
+        return slide((0.0, float(np.sign(left))), abs(left), LID_TRAVEL - abs(left))
+    if hand.gripped == name or abs(left) <= NEAR_END:
+        return let_go(hand)
+    return grip_handle(hand, name)
+
+
+def open_half(hand: Imagined, name: str) -> Move:
+    """Grip the handle from above, pull or push it to the middle, let go, rise."""
+    left = HALF - (hand.things[name].joint or 0.0)
+    if hand.gripped == name and abs(left) > HALF_OFF:
+        return slide((-float(np.sign(left)), 0.0), abs(left), HALF - abs(left))
+    if hand.gripped == name or abs(left) <= HALF_ENOUGH:
+        return let_go(hand)
+    return grip_handle(hand, name)
+
+
+def switch(hand: Imagined, name: str, way: str) -> Move:
+    """Grip the lever from above and lead it along its arc past where it snaps over; away from the robot is on."""
+    lever = hand.things[name]
+    if lever.kind == "lamp":
+        return switch(hand, next(thing.name for thing in hand.things.values() if thing.kind == "lever"), way)
+    angle, sign = lever.joint or 0.0, 1.0 if way in ("on", "up") else -1.0
+    if sign * angle >= THROWN:
+        return let_go(hand)
+    if hand.gripped != name:
+        return grip_handle(hand, name)
+    left = LEVER_LONG * (LEVER_SWING - sign * angle)
+    speed = sign * min(0.10, 0.04 + 2 * (2 * LEVER_LONG * LEVER_SWING - left), left / DT / LEAD)
+    lift = 2.0 * float(lever.position[2] - hand.tcp[2])
+    return Move(np.array([speed * cos(angle), 0.0, lift - speed * sin(angle)]), np.zeros(3), 0.0)
+
+
+def turn_knob(hand: Imagined, name: str, mark: str) -> Move:
+    """Grip the fin from above and turn it with the wrist; at the end of the wrist's way let go and grip it the other way round."""
+    knob = hand.things[name]
+    left = MARKS[mark] - (knob.joint or 0.0)
+    sign = float(np.sign(left))
+    if hand.gripped == name and abs(left) > TURNED and sign * hand.yaw < TWIST:
+        rate = sign * min(0.8 * TURN, 0.3 + 2 * abs(left), abs(left) / DT / LEAD)
+        return Move(1.5 * (np.array(knob.position) - hand.tcp), np.array([-hand.turn[0], -hand.turn[1], rate]), 0.0)
+    if hand.gripped == name or abs(left) <= TURNED_ENOUGH:
+        return let_go(hand)
+    return grip_handle(hand, name, _grip_yaw(hand, knob, left))
+
+
+def _grip_yaw(hand: Imagined, knob: Thing, left: float) -> float:
+    """Along the fin, so that the whole turn fits into the wrist's way if it can."""
+    along = wrap(knob.yaw, pi)
+    options = [along + k * pi for k in (-1, 0, 1) if abs(along + k * pi) <= FARTHEST]
+    return min(options, key=lambda yaw: 10 * max(abs(yaw + left) - TWIST, 0.0) + 0.15 * abs(wrap(yaw - hand.yaw)))
+
+
+LITERALS = ("side", "way", "mark")
+"""Arguments that name no thing."""
+NEEDS: dict[str, tuple[str, ...]] = {
+    "slide": ("thing", "side"), "openhalf": ("thing",), "switch": ("thing", "way"), "flip": ("thing", "way"), "turn": ("thing", "mark"),
+}  # fmt: skip
+KINDS = {"slide": ("lid",), "openhalf": ("drawer",), "switch": ("lamp",), "flip": ("lever",), "turn": ("knob",)}
+MOVES: dict[str, Callable[..., Move]] = {
+    "slide": slide_lid, "openhalf": open_half, "switch": switch, "flip": switch, "turn": turn_knob,
+}  # fmt: skip
