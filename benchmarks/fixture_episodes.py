@@ -5,7 +5,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.skills.fixtures import Flip, OpenHalf, Switch, Turn
+from agent.skills.fixtures import Cover, Flip, OpenHalf, Switch, Turn, Uncover
 from agent.skills.skill import Skill
 from agent.skills.tabletop import Pick, Place, Slide
 
@@ -34,6 +34,11 @@ def some(rng: np.random.Generator) -> tuple[str, Any]:
 def slid(rng: np.random.Generator) -> Made:
     layout = bench(rng)
     return layout, [Slide(thing="lid", side=other(layout["lid"]))]
+
+
+def covered(rng: np.random.Generator) -> Made:
+    layout = bench(rng)
+    return layout, [Cover(thing=f"{other(layout['lid'])} bay"), Uncover(thing=f"{other(layout['lid'])} bay")]
 
 
 def into_bay(rng: np.random.Generator) -> Made:
@@ -97,7 +102,7 @@ def half(rng: np.random.Generator) -> Made:
 
 
 FIXTURES: dict[str, Callable[[np.random.Generator], Made]] = {
-    "slide the lid": slid, "place in bay": into_bay, "two in a bay": two_into_bay, "pick from bay": from_bay, "out of the bay": out_of_bay,
-    "out from under the lid": hidden, "lamp on": lamp_on, "lamp off": lamp_off, "flip the lever": flipped, "turn the knob": turned,
-    "turn it twice": turned_twice, "open half way": half,
+    "slide the lid": slid, "cover, uncover": covered, "place in bay": into_bay, "two in a bay": two_into_bay, "pick from bay": from_bay,
+    "out of the bay": out_of_bay, "out from under the lid": hidden, "lamp on": lamp_on, "lamp off": lamp_off, "flip the lever": flipped,
+    "turn the knob": turned, "turn it twice": turned_twice, "open half way": half,
 }  # fmt: skip

@@ -37,6 +37,8 @@ STANDING = {
 }
 """Relations of a Scene that last; other facts a skill asks for are taken for events unless the Scene has such facts."""
 MOVING = frozenset({"pick", "place", "stack"})
+OPPOSED = ({"switch", "flip"}, {"cover", "uncover"}, {"slide", "cover"}, {"slide", "uncover"})
+"""Skills that may undo each other whatever they are called with."""
 
 
 class Listening(Scene):
@@ -187,8 +189,10 @@ def clash(earlier: Clause, later: Clause, scene: Scene) -> bool:
     if one.subtask.key == two.subtask.key:
         return False
     names = {one.skill_name(), two.skill_name()}
-    if names == {"open", "close"}:
+    if names <= {"open", "close", "openhalf"}:
         return one.args == two.args
+    if names in OPPOSED or (len(names) == 1 and not names & MOVING and one.args.get("thing", "") == two.args.get("thing")):
+        return True
     if one.skill_name() == "home":
         return True
     moved = later.things[:1] if two.skill_name() in MOVING else ()

@@ -9,6 +9,7 @@ from agent.types import Scene
 Lamp = Annotated[str, Kind("lamp")]
 Lever = Annotated[str, Kind("lever")]
 Knob = Annotated[str, Kind("knob")]
+Bay = Annotated[str, Kind("bay")]
 Way = Literal["on", "off"]
 Mark = Literal["mark 1", "mark 2", "mark 3"]
 
@@ -16,7 +17,8 @@ Mark = Literal["mark 1", "mark 2", "mark 3"]
 class OpenHalf(
     Skill,
     say="open the {thing} half way",
-    also=("open the {thing} halfway", "open the {thing} half", "half open the {thing}", "pull the {thing} half open"),
+    also=("open the {thing} halfway", "open the {thing} half", "half open the {thing}", "pull the {thing} half open",
+          "pull the {thing} out half way", "pull out the {thing} half way"),
 ):
     """Bring a drawer half way out, from either side. Needs an empty hand."""
 
@@ -30,6 +32,37 @@ class OpenHalf(
 
     def done(self, scene: Scene) -> bool:
         return scene.has("half open", self.thing) and not scene.has("moving", self.thing)
+
+
+class Uncover(Skill, say="uncover the {thing}", also=("open the {thing}", "slide the lid off the {thing}", "take the lid off the {thing}")):
+    """Slide the lid off a bay, so that it lies open. Needs an empty hand."""
+
+    thing: Bay
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding is None and not scene.has("uncovered", self.thing)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return free_hand(scene)
+
+    def done(self, scene: Scene) -> bool:
+        return scene.has("uncovered", self.thing)
+
+
+class Cover(Skill, say="cover the {thing}", also=("close the {thing}", "slide the lid over the {thing}", "put the lid on the {thing}")):
+    """Slide the lid over a bay; the other one then lies open. Needs an empty hand."""
+
+    thing: Bay
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding is None and not self.done(scene)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return free_hand(scene)
+
+    def done(self, scene: Scene) -> bool:
+        others = [bay for bay in scene.names("bay") if bay != self.thing]
+        return scene.has("covered", self.thing) and all(scene.has("uncovered", bay) for bay in others)
 
 
 class Switch(

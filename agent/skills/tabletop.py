@@ -5,13 +5,16 @@ from typing import Annotated, Literal
 from agent.skills.skill import Kind, Skill
 from agent.types import Scene
 
-Movable = Annotated[str, Kind("block")]
+BLOCKS = ("block", "bar", "cylinder", "prism", "L")
+"""Kinds of small things that a hand can grasp."""
+Movable = Annotated[str, Kind(*BLOCKS)]
+Base = Annotated[str, Kind("block", "bar", "cylinder")]
 Drawer = Annotated[str, Kind("drawer")]
 Button = Annotated[str, Kind("button")]
 Lid = Annotated[str, Kind("lid")]
 Relation = Literal["in", "on", "left of", "right of", "in front of", "behind", "next to"]
 
-SUPPORTS = {"in": ("bowl", "drawer", "bay"), "on": ("block", "table")}
+SUPPORTS = {"in": ("bowl", "drawer", "bay", "zone"), "on": ("block", "bar", "cylinder", "table")}
 """What a thing can be put in or on. The other relations take anything that stands on the table."""
 
 
@@ -50,6 +53,22 @@ def free_thing(scene: Scene, name: str) -> list[Skill]:
     if hand := free_hand(scene):
         return hand
     return [call for place in shut_in(scene, name) for call in unshut(scene, place)] + [Pick(thing=top) for top in buried(scene, name)]
+
+
+def lies_in_bowl(scene: Scene, name: str) -> bool:
+    """Is the thing short enough for the floor of a bowl?"""
+    return max(scene.find(name).size[:2]) <= 0.06
+
+
+def flat(scene: Scene, name: str) -> bool:
+    """Can something stand on it? Not on a cylinder that lies."""
+    thing = scene.find(name)
+    return thing.kind != "cylinder" or abs(thing.size[0] - thing.size[1]) < 0.001
+
+
+def buried_deep(scene: Scene, name: str) -> bool:
+    """Does it lie in something that has walls?"""
+    return any(scene.find(place).kind != "zone" for place in scene.where(name, "in"))
 
 
 class Pick(
@@ -92,8 +111,8 @@ class Place(
         """Does the sentence make sense: nothing can be put in the table or on a button."""
         kind = scene.find(self.target).kind
         if self.relation in SUPPORTS:
-            return kind in SUPPORTS[self.relation]
-        return kind in ("block", "bowl") and (self.target == scene.holding or "table" in scene.where(self.target, "on"))
+            return kind in SUPPORTS[self.relation] and (kind != "bowl" or lies_in_bowl(scene, self.thing)) and flat(scene, self.target)
+        return kind in (*BLOCKS, "bowl") and (self.target == scene.holding or "table" in scene.where(self.target, "on"))
 
     def can(self, scene: Scene) -> bool:
         return scene.holding == self.thing and self.fits(scene) and not self.blocked(scene)
@@ -101,7 +120,7 @@ class Place(
     def blocked(self, scene: Scene) -> bool:
         """The target is shut, or something stands where the thing should go."""
         kind = scene.find(self.target).kind
-        return shut(scene, self.target) or (kind == "block" and bool(buried(scene, self.target)))
+        return shut(scene, self.target) or (kind in BLOCKS and bool(buried(scene, self.target)))
 
     def needs(self, scene: Scene) -> list[Skill]:
         if not self.fits(scene):
@@ -124,17 +143,19 @@ class Stack(
     """Build a tower of two: fetch a block, unless it is in the hand already, and set it down on another block."""
 
     thing: Movable
-    target: Movable
+    target: Base
 
     def can(self, scene: Scene) -> bool:
-        if buried(scene, self.target) or shut_in(scene, self.target) or scene.where(self.target, "in"):
+        if buried(scene, self.target) or shut_in(scene, self.target) or buried_deep(scene, self.target) or not flat(scene, self.target):
             return False
         return scene.holding == self.thing or Pick(thing=self.thing).can(scene)
 
     def needs(self, scene: Scene) -> list[Skill]:
         if buried(scene, self.target):
             return free_place(scene, self.target)
-        if scene.where(self.target, "in"):
+        if not flat(scene, self.target):
+            return []
+        if buried_deep(scene, self.target):
             pick = Pick(thing=self.target)
             way: list[Skill] = [pick] if pick.can(scene) else pick.needs(scene)
             return way if scene.holding != self.target else [Place(thing=self.target, relation="on", target="table")]
@@ -177,7 +198,8 @@ class Close(Skill, say="close the {thing}", also=("shut the {thing}", "push the 
 class Slide(
     Skill,
     say="slide the {thing} to the {side}",
-    also=("push the {thing} to the {side}", "move the {thing} to the {side}", "pull the {thing} to the {side}", "slide the {thing} {side}"),
+    also=("push the {thing} to the {side}", "move the {thing} to the {side}", "pull the {thing} to the {side}", "slide the {thing} {side}",
+          "push the {thing} {side}", "move the {thing} {side}", "pull the {thing} {side}", "slide the {thing} over to the {side}"),
 ):
     """Slide a lid to one end, so that it covers the bay there and uncovers the other. Needs an empty hand."""
 

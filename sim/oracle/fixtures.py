@@ -35,6 +35,25 @@ def slide_lid(hand: Imagined, name: str, side: str) -> Move:
     return grip_handle(hand, name)
 
 
+def uncover(hand: Imagined, name: str) -> Move:
+    """Slide the lid to where the other bay is."""
+    return slide_lid(hand, _lid(hand), "right" if _is_left(hand, name) else "left")
+
+
+def cover(hand: Imagined, name: str) -> Move:
+    """Slide the lid to where that bay is."""
+    return slide_lid(hand, _lid(hand), "left" if _is_left(hand, name) else "right")
+
+
+def _lid(hand: Imagined) -> str:
+    return next(thing.name for thing in hand.things.values() if thing.kind == "lid")
+
+
+def _is_left(hand: Imagined, bay: str) -> bool:
+    """Is it the bay farther to the left?"""
+    return hand.things[bay].position[1] == max(thing.position[1] for thing in hand.things.values() if thing.kind == "bay")
+
+
 def open_half(hand: Imagined, name: str) -> Move:
     """Grip the handle from above, pull or push it to the middle, let go, rise."""
     left = HALF - (hand.things[name].joint or 0.0)
@@ -85,8 +104,11 @@ LITERALS = ("side", "way", "mark")
 """Arguments that name no thing."""
 NEEDS: dict[str, tuple[str, ...]] = {
     "slide": ("thing", "side"), "openhalf": ("thing",), "switch": ("thing", "way"), "flip": ("thing", "way"), "turn": ("thing", "mark"),
+    "cover": ("thing",), "uncover": ("thing",),
 }  # fmt: skip
-KINDS = {"slide": ("lid",), "openhalf": ("drawer",), "switch": ("lamp",), "flip": ("lever",), "turn": ("knob",)}
+KINDS = {"slide": ("lid",), "openhalf": ("drawer",), "switch": ("lamp",), "flip": ("lever",), "turn": ("knob",),
+         "cover": ("bay",), "uncover": ("bay",)}  # fmt: skip
 MOVES: dict[str, Callable[..., Move]] = {
     "slide": slide_lid, "openhalf": open_half, "switch": switch, "flip": switch, "turn": turn_knob,
+    "cover": cover, "uncover": uncover,
 }  # fmt: skip

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from agent.errors import hint
 from agent.types import Scene, Thing
 from sim.objects import BOWL_FLOOR, CABINET, DRAWER_FLOOR, DRAWER_TRAVEL, HANDLE_LENGTH, HANDLE_TO_INSIDE
+from sim.loose import BLOCKS
 from sim.oracle.clearance import Box, bottom, footprint, obstacles, room, under_cabinet
 from sim.oracle.imagined import Refused
 
@@ -24,6 +25,10 @@ NEAREST, FARTHEST = 0.305, 0.74
 """Distances from the base that a hand pointing down reaches at all heights up to CRUISE, m."""
 MIDDLE = (0.43, -0.10)
 """The comfortable part of the table, m."""
+BASES = ("block", "bar", "cylinder")
+"""Kinds with a flat top, where another thing can stand."""
+BESIDE_IN_BOWL = 0.042
+"""What is wider lies alone on a bowl's floor, m."""
 RELATIONS = ("in", "on", *BEARINGS, "next to")
 
 
@@ -42,15 +47,17 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     others = scene.model_copy(update={"things": tuple(rest)})
     if relation == "in" and target.kind == "bowl":
         return in_bowl(others, thing, target)
+    if relation == "in" and target.kind == "zone":
+        return in_zone(others, thing, target)
     if relation == "in" and target.kind == "drawer":
         return in_drawer(others, thing, target)
     if relation == "in" and target.kind == "bay":
         return in_bay(others, thing, target)
     if relation == "on" and target.kind == "table":
         return on_table(others, thing)
-    if relation == "on" and target.kind == "block":
+    if relation == "on" and target.kind in BASES:
         x, y, z = target.position
-        if on_it := next((other.name for other in rest if other.kind == "block" and _above(other, target)), None):
+        if on_it := next((other.name for other in rest if other.kind in BLOCKS and _above(other, target)), None):
             raise Refused(f"The {on_it} stands on the {target.name} already.")
         return Spot(x, y, z + (target.size[2] + thing.size[2]) / 2 + AIR, target.yaw)
     if relation in BEARINGS or relation == "next to":
@@ -65,10 +72,10 @@ def in_bowl(scene: Scene, thing: Thing, bowl: Thing) -> Spot:
     """Two side by side on the floor, then two on top of these; whatever lies there otherwise is avoided, or built upon."""
     x, y, _ = bowl.position
     half = thing.size[2] / 2
-    inside = [t for t in scene.things if t.kind == "block" and hypot(t.position[0] - x, t.position[1] - y) < bowl.size[0] / 2]
+    inside = [t for t in scene.things if t.kind in BLOCKS and hypot(t.position[0] - x, t.position[1] - y) < bowl.size[0] / 2]
     floor = bottom(bowl) + BOWL_FLOOR
-    shift = thing.size[0] / 2 + 0.0005
-    for side in (shift, -shift):
+    shift = max(thing.size[:2]) / 2 + 0.0005
+    for side in (shift, -shift) if max(thing.size[:2]) < BESIDE_IN_BOWL else (0.0,):
         spot = Spot(x + side, y, floor + half + AIR, 0.0)
         if _footing(spot, thing, [footprint(t) for t in inside]) > -0.001:
             return spot
@@ -99,14 +106,32 @@ def in_drawer(scene: Scene, thing: Thing, drawer: Thing) -> Spot:
 
 
 def in_bay(scene: Scene, thing: Thing, bay: Thing) -> Spot:
-    """In the middle, or before or behind what lies there: the slot with the most room for thing and hand."""
+    """At the front or at the back, so that two fit, or in the middle if it is wide: the slot with the most room for thing and hand."""
     x, y, floor = bay.position
     height = floor + thing.size[2] / 2 + AIR
-    slots = [Spot(x + ahead, y + side, height, 0.0) for ahead in (0.0, -0.027, 0.027) for side in (0.0, 0.012, -0.012)]
+    slots = [Spot(x + ahead, y + side, height, 0.0) for ahead in (-0.027, 0.027, 0.0) for side in (0.0, 0.012, -0.012)]
     high = [box for box in obstacles(scene) if box.top > floor + 0.002]
     best = max(slots, key=lambda spot: min(_score(spot, thing, high, (0.0,)), 0.01))
     if _footing(best, thing, high) < 0:
         raise Refused(f"There is no room in the {bay.name}: it is full or covered.")
+    return best
+
+
+def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
+    """Wholly inside, with the most room for thing and hand, near the middle."""
+    x, y, _ = zone.position
+    height, free = thing.size[2] / 2 + AIR, (zone.size[0] - max(thing.size[:2])) / 2 - 0.004
+    c, s = cos(zone.yaw), sin(zone.yaw)
+    steps = [free * step / 2 for step in range(-2, 3)]
+    spots = [Spot(x + a * c - b * s, y + a * s + b * c, height, zone.yaw) for a in steps for b in steps]
+    around = obstacles(scene)
+
+    def score(spot: Spot) -> float:
+        return 10 * min(_score(spot, thing, around), 0.01) + 10 * allowed(scene, spot) - 0.1 * hypot(spot.x - x, spot.y - y)
+
+    best = max(spots, key=score)
+    if _footing(best, thing, around) < 0:
+        raise Refused(f"There is no room in the {zone.name} for the {thing.name}: it is full.")
     return best
 
 
@@ -147,14 +172,16 @@ def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
 
 def _touching(thing: Thing, target: Thing, angle: float) -> float:
     """Distance between the centres when thing (at yaw 0) and target touch in that direction, m."""
-    own = Box(0.0, 0.0, thing.size[0] / 2, thing.size[1] / 2, 0.0, 0.0)
+    half = max(thing.size[:2]) / 2
+    own = Box(0.0, 0.0, half, half, 0.0, 0.0)
     other = target.size[0] / 2 if target.kind == "bowl" else footprint(target).half(cos(angle), sin(angle))
     return own.half(cos(angle), sin(angle)) + other
 
 
 def _footing(spot: Spot, thing: Thing, around: list[Box]) -> float:
     """Smallest gap between the thing, standing there, and everything else, m."""
-    own = Box(spot.x, spot.y, thing.size[0] / 2, thing.size[1] / 2, spot.yaw or 0.0, 0.0)
+    half = max(thing.size[:2]) / 2
+    own = Box(spot.x, spot.y, half, half, spot.yaw or 0.0, 0.0)
     return min((own.gap(box) for box in around), default=1.0)
 
 

@@ -13,7 +13,9 @@ ROOT = Path(__file__).parent.parent.parent
 
 
 def test_the_built_in_skills_are_there() -> None:
-    assert list(gather().skills) == ["pick", "place", "stack", "open", "close", "press", "home"]
+    tabletop = ["pick", "place", "stack", "open", "close", "slide", "press", "home"]
+    fixtures = ["openhalf", "uncover", "cover", "switch", "flip", "turn"]
+    assert list(gather().skills)[: len(tabletop + fixtures)] == [*tabletop, *fixtures]
 
 
 def test_bind_undoes_subtask() -> None:
@@ -69,7 +71,7 @@ def test_a_clash_names_both_modules(in_folder: Path) -> None:
 def test_a_module_gives_what_it_defines_not_what_it_imports() -> None:
     import agent.skills.tabletop as tabletop
 
-    assert len(Library(skills_in(tabletop)).skills) == 7
+    assert len(Library(skills_in(tabletop)).skills) == 8
 
 
 def test_the_example_plug_in_installs_as_a_user_would(tmp_path: Path) -> None:

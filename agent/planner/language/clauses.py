@@ -142,10 +142,11 @@ def choose(values: tuple[str, ...], words: list[str]) -> Iterator[tuple[str, int
         yield relation, used
     if words[0] in {"to", "toward", "towards", "at"} and relation in (None, "next to"):
         yield from ((value, 1) for value in ("in", "on", "next to") if value in values and value != relation)
+    lead = next((i for i, word in enumerate(words) if word not in DETERMINERS), 0)
     for value in values:
         spoken = value.replace("_", " ").lower().split()
-        if value not in RELATIONS and words[: len(spoken)] == spoken:
-            yield value, len(spoken)
+        if value not in RELATIONS and words[lead : lead + len(spoken)] == spoken:
+            yield value, lead + len(spoken)
 
 
 def resolve(skill: type[Skill], bound: dict[str, Any], talk: Talk) -> Reading | None:

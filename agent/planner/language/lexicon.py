@@ -32,6 +32,11 @@ KINDS = {
     "drawer": "tray compartment drawer",
     "button": "key buzzer switch button",
     "light": "led lamp bulb lightbulb light",
+    "lamp": "lantern light bulb lamp",
+    "lid": "cover hatch lid",
+    "bay": "slot bin bay",
+    "lever": "lever",
+    "knob": "dial knob",
     "table": "tabletop desk surface counter workbench floor table",
 }
 """Words that may stand for a kind of thing; used only where no thing of the scene is called so itself."""

@@ -61,6 +61,7 @@ LIGHT = re.compile(
     r"|^(?P<c>.+?) (?:is|should be|must be|are|be) (on|off|dark|lit)$|^(light|illuminate|extinguish|darken|dim)(?: up)? (?P<d>.+)$"
     r"|^(?P<e>lights?|lamp|led) (on|off)$"
 )
+LIGHTS = ("light", "led", "lamp")
 REMOVE = re.compile(
     r"^(?:take|remove|get|bring|pull|unload|unstack|clear|move|slide|push|lift|fetch|extract|retrieve|empty|put) (.+?)(?: back)? "
     r"(?:out of|off of|off|out from|from|away from|outside of|out) (.+)$"
@@ -108,25 +109,25 @@ def times_of(text: str) -> tuple[str, int]:
 
 
 def light(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
-    """ "turn on the light": press its button, if it is dark."""
+    """ "turn on the light": press its button, if it is dark; a lamp with a skill of its own is turned on by that."""
     if re.fullmatch(r"(make|get) it dark", text):
-        text = "turn off the light"
+        text = f"turn off the {shining(talk.scene, 'lit')}"
     elif re.fullmatch(r"(make|get) it (bright|light)", text):
-        text = "turn on the light"
+        text = f"turn on the {shining(talk.scene, 'dark')}"
     text = re.sub(r"^(?:press|push|toggle|use|hit|click|move|tap)\b.*? to (?=(?:turn|switch) )", "", text)
     if found := re.match(r"^(?:toggle|flip|switch|press|push|change) (.+)$", text):
         ref = refer(found[1].split(), talk)
         one = ref.names[0] if ref and len(ref.names) == 1 and ref.mode == "one" else None
         if one in talk.scene.names("button"):
             return grammar.match(f"press the {one}", talk)
-        if one in talk.scene.names("light", "led", "lamp") and (button := button_of(str(one), talk.scene)):
+        if one in talk.scene.names("light", "led") and (button := button_of(str(one), talk.scene)):
             return grammar.match(f"press the {button}", talk)
     if not (found := LIGHT.match(text)):
         return None
     what = next(part for name, part in found.groupdict().items() if part)
     on = bool({"on", "lit", "bright", "light", "illuminate"} & {part for part in found.groups() if part not in (None, what)})
     ref = refer(what.split(), talk)
-    lights = talk.scene.names("light", "led", "lamp")
+    lights = talk.scene.names(*LIGHTS)
     if ref is None:
         return None
     named = [name for name in ref.names if name in lights]
@@ -142,12 +143,21 @@ def light(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
         return Doubt("ask", f"Which light do you mean? There are {listed(f'the {name}' for name in named)}.", tuple(named), what, 4)
     clauses: list[Clause] = []
     for name in named if ref.mode == "all" else named[:1]:
+        own = grammar.match(f"turn {'on' if on else 'off'} the {name}", talk)
+        if isinstance(own, list):
+            clauses += own
+            continue
         button = button_of(name, talk.scene)
         reading = grammar.match(f"press the {button}", talk) if button else None
         if not isinstance(reading, list):
             return Doubt("none", f"I cannot switch the {name}: I know of no button that does it.", rank=2)
         clauses.append(replace(reading[0], goal=("lit" if on else "dark", name)))
     return clauses
+
+
+def shining(scene: Scene, state: str) -> str:
+    """What "make it dark" is about: the light that is lit (or dark), if there are several."""
+    return next((name for name in scene.names(*LIGHTS) if scene.has(state, name)), "light")
 
 
 def button_of(light_name: str, scene: Scene) -> str | None:
@@ -238,7 +248,7 @@ def empty(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     """ "empty the drawer": everything out of it. Nothing to do where it is empty already."""
     if not (found := EMPTY.match(text)) or (ref := refer(found[1].split(), talk)) is None:
         return None
-    places = [name for name in ref.names if talk.scene.find(name).kind in ("bowl", "drawer")]
+    places = [name for name in ref.names if talk.scene.find(name).kind in ("bowl", "drawer", "bay")]
     if len(places) > 1 and ref.mode == "one":
         there = listed(f"the {name}" for name in places)
         return Doubt("ask", f"Which one is '{found[1]}'? There are {there}.", tuple(places), found[1], 4)
