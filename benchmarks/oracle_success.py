@@ -24,6 +24,7 @@ from agent.executor.safety import Guard
 from agent.skills.skill import Skill
 from agent.skills.tabletop import Close, Home, Open, Pick, Place, Press, Stack
 from agent.types import Scene
+from benchmarks.block_episodes import BLOCK_EPISODES
 from benchmarks.fixture_episodes import FIXTURES
 from benchmarks.success import wilson
 from sim.oracle import Oracle
@@ -176,7 +177,7 @@ SKILLS: dict[str, Callable[[np.random.Generator], Episode]] = {
     "home": lambda rng: (scene(), [Pick(thing=two(rng)[0]), Home()]),
     "two in a bowl": filled, "into the drawer": away, "out of the drawer": fetched, "red in blue, open": sentence,
     "interrupted": interrupted, "dropped": dropped, "drawer half way": half_way,
-    **FIXTURES,
+    **FIXTURES, **BLOCK_EPISODES,
 }  # fmt: skip
 
 

@@ -1,7 +1,7 @@
 """The workbench: a world with the arm and the things of one scene in it, and the little logic that they have."""
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 import pybullet
@@ -13,10 +13,13 @@ from sim.meshes import cached_file
 from sim.panda import FINGERS, Panda
 from sim.world import World
 
+PartKind = TypeVar("PartKind", bound=parts.Part)
 EVENTS_KEPT_TICKS = 600
 PRESS_DEPTH, RELEASE_DEPTH = 0.008, 0.003
 HELD_AFTER, LOST_AFTER = 2, 3
 """Ticks of contact with both pads before something counts as held, and without before it counts as lost."""
+CLOSED_M = 0.004
+"""Fingers closer than this, m, hold nothing: they may push with both tips."""
 SETTLE_SUBSTEPS = 60
 JOINTED = ("drawer", "button", "lid", "lever", "knob")
 """Kinds of things that have a joint."""
@@ -125,6 +128,10 @@ class Bench:
         joints = range(self.bullet.getNumJoints(body))
         return next(joint for joint in joints if self.bullet.getJointInfo(body, joint)[12].decode() == name)
 
+    def part(self, kind: type[PartKind]) -> PartKind:
+        """The part of that kind; there is one, if the layout has what it is made for."""
+        return next(part for part in self.parts if isinstance(part, kind))
+
     def set_drawer_motor(self, speed: float, force: float) -> None:
         """What acts on the drawer besides hands: speed 0 is its friction, N."""
         self.drawer_motor = (speed, force)
@@ -185,6 +192,8 @@ class Bench:
     def between_pads(self) -> str | None:
         """The loose thing that presses on both finger pads now, by contact force."""
         forces: dict[int, list[float]] = {}
+        if self.panda.width() < CLOSED_M:
+            return None
         for side, finger in enumerate(FINGERS):
             for contact in self.bullet.getContactPoints(bodyA=self.panda.body, linkIndexA=finger):
                 forces.setdefault(contact[2], [0.0, 0.0])[side] += contact[9]

@@ -12,6 +12,7 @@ drawer: closed                           # open | closed | none
 button: true                             # the button and its light
 light: dark                              # lit | dark
 lid: none                                # left | right: the bay that it covers | none: no bays
+motion: false                            # true: tells how things on the table are moved and turned
 lever: none                              # up | down (its lamp is lit | dark) | none
 knob: none                               # mark 1 | mark 2 | mark 3 | none
 """
@@ -90,6 +91,8 @@ class Layout(Frozen):
     lid: Annotated[Literal["left", "right", "none"], BeforeValidator(_word)] = "none"
     lever: Annotated[Literal["up", "down", "none"], BeforeValidator(_word)] = "none"
     knob: Annotated[Literal["mark 1", "mark 2", "mark 3", "none"], BeforeValidator(_word)] = "none"
+
+    motion: bool = False
 
     @property
     def has_console(self) -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 
 from agent.errors import hint
 from agent.types import Array, Chunk, Observation, PolicySpec, Scene, Subtask, clip_text
-from sim.oracle import fixtures, moves
+from sim.oracle import fixtures, moves, pushes
 from sim.oracle.imagined import DT, FULL, Imagined, Refused
 from sim.oracle.motion import LEAD, Move
 from sim.oracle.moves import HOME
@@ -17,8 +17,10 @@ from sim.oracle.moves import HOME
 HORIZON = 32
 STATE = (*(f"joint{index}" for index in range(1, 8)), "x", "y", "z", "rx", "ry", "rz", "width")
 ACTION = ("x", "y", "z", "rx", "ry", "rz", "gripper")
-MOVES, NEEDS, KINDS = moves.MOVES | fixtures.MOVES, moves.NEEDS | fixtures.NEEDS, moves.KINDS | fixtures.KINDS
-LITERALS = ("relation", *fixtures.LITERALS)
+MOVES = moves.MOVES | fixtures.MOVES | pushes.MOVES
+NEEDS = moves.NEEDS | fixtures.NEEDS | pushes.NEEDS
+KINDS = moves.KINDS | fixtures.KINDS | pushes.KINDS
+LITERALS = ("relation", *fixtures.LITERALS, *pushes.LITERALS)
 """Arguments that name no thing."""
 WORKSPACE = np.array([[0.15, 0.85], [-0.60, 0.60], [0.005, 0.80]])
 

@@ -99,11 +99,15 @@ class Ring:
 
 
 def footprint(thing: Thing) -> Box:
-    """Seen from above: a bowl is round, all else a rectangle."""
+    """Seen from above: a bowl and a cylinder that stands are round, all else a rectangle."""
     x, y, z = thing.position
-    if thing.kind == "bowl":
+    if thing.kind == "bowl" or stands_round(thing):
         return Box(x, y, 0.0, 0.0, 0.0, z + thing.size[2] / 2, thing.size[0] / 2)
     return Box(x, y, thing.size[0] / 2, thing.size[1] / 2, thing.yaw, z + thing.size[2] / 2)
+
+
+def stands_round(thing: Thing) -> bool:
+    return thing.kind == "cylinder" and abs(thing.size[0] - thing.size[1]) < 1e-3
 
 
 def bottom(thing: Thing) -> float:
@@ -150,7 +154,7 @@ def obstacles(scene: Scene, without: tuple[str, ...] = ()) -> list[Box]:
     """Everything that stands there as boxes, but the table and the things named in `without`."""
     boxes: list[Box] = []
     for thing in scene.things:
-        if thing.name in without or thing.kind in ("table", "bay"):
+        if thing.name in without or thing.kind in ("table", "bay", "zone"):
             continue
         if thing.kind == "drawer":
             boxes += furniture(thing)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 from agent.types import Scene, Thing
 from sim.objects import BOWL_RADIUS
-from sim.oracle.clearance import TIP, Box, Ring, bottom, obstacles, room
-from sim.oracle.imagined import FULL, Refused, span, wrap
+from sim.oracle.clearance import TIP, Box, Ring, bottom, obstacles, room, stands_round
+from sim.oracle.imagined import FULL, Refused, hold, span, wrap
 
 QUARTER = pi / 2
 FARTHEST = 1.75
@@ -19,6 +19,8 @@ TIGHT = 0.003
 """With less room than this, m, another way is looked for."""
 RELEASE = (0.03, 0.02, 0.012)
 """How much wider than the thing the fingers may open to let go, m."""
+WIDEST = 0.068
+"""What is wider than this is not grasped that way, m."""
 SPARE = (0.04, 0.022, 0.012)
 """How much wider than the thing the fingers may come down, m."""
 
@@ -34,6 +36,16 @@ def quarters(angle: float) -> list[float]:
     """All hand yaws within reach that equal `angle` up to quarter turns."""
     start = wrap(angle, QUARTER)
     return [start + k * QUARTER for k in (-1, 0, 1) if abs(start + k * QUARTER) <= FARTHEST]
+
+
+def sides(thing: Thing) -> list[float]:
+    """Hand yaws that take a thing squarely: a cylinder anyhow, a prism by its ends, an L by its long leg, a bar across."""
+    if stands_round(thing):
+        return skewed()
+    if thing.kind in ("prism", "L"):
+        across = thing.yaw + QUARTER * (thing.kind == "prism")
+        return [yaw for yaw in quarters(thing.yaw) if abs(wrap(yaw - across, pi)) < QUARTER / 2]
+    return [yaw for yaw in quarters(thing.yaw) if span(thing, yaw) < WIDEST] or quarters(thing.yaw)
 
 
 def skewed() -> list[float]:
@@ -61,13 +73,14 @@ def surroundings(scene: Scene, name: str, x: float, y: float) -> tuple[list[Box]
 
 def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
     """How to grasp a thing where it lies, for a hand that has that yaw now. Raises Refused where the hand does not fit."""
-    x, y, z = thing.position
+    x, y = hold(thing)
+    z = thing.position[2]
     around, ring = surroundings(scene, thing.name, x, y)
     height = max(z + (0.007 if ring else 0.0), bottom(thing) + TIP + 0.006)
 
     def score(grasp: Grasp) -> float:
         space = min(room(x, y, height, grasp.yaw, grasp.opening, around, ring), ENOUGH)
-        skew = abs(wrap(grasp.yaw - thing.yaw, QUARTER))
+        skew = 0.0 if stands_round(thing) else abs(wrap(grasp.yaw - thing.yaw, QUARTER))
         return 100 * space - 0.15 * abs(wrap(grasp.yaw - yaw)) - skew + 10 * min(grasp.opening - span(thing, grasp.yaw), 0.03)
 
     def best(yaws: list[float]) -> Grasp:
@@ -77,8 +90,8 @@ def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
     def free(grasp: Grasp) -> float:
         return room(x, y, height, grasp.yaw, grasp.opening, around, ring)
 
-    square = best(quarters(thing.yaw))
-    if free(square) > TIGHT:
+    square = best(sides(thing))
+    if free(square) > TIGHT or thing.kind != "block":
         return square
     found = max(square, best(skewed()), key=score)
     if free(found) < NO_ROOM:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from agent.errors import PolicyError
 from agent.types import Observation, Scene, Thing
 from sim.objects import BUTTON_TRAVEL
+from sim.loose import BLOCKS, ELL
 from sim.oracle.handles import HANDLED, dragged
 
 Vector = NDArray[np.float64]
@@ -26,6 +27,8 @@ JUST_NOW = 25
 """A button that was pressed within so many ticks is not pressed again."""
 GRIPPED = 0.002
 """A thing is gripped when the opening is no wider than it by more than this, m."""
+ELL_HOLD = (-0.012, -ELL[1] / 4)
+"""Where an L is taken, in its own frame, m: on the middle of its long leg, clear of the short one."""
 SLACK = 0.004
 """A thing slips out when the opening is this much wider than it, m."""
 
@@ -46,7 +49,21 @@ def span(thing: Thing, yaw: float) -> float:
     if thing.kind in ("drawer", "lid"):
         return FIN
     turn = thing.yaw - yaw
+    if thing.kind == "cylinder" and abs(thing.size[0] - thing.size[1]) < 1e-3:
+        return thing.size[0]
+    if thing.kind == "L":
+        return abs(thing.size[0] * sin(turn)) + abs(ELL[1] / 2 * cos(turn))
     return abs(thing.size[0] * sin(turn)) + abs(thing.size[1] * cos(turn))
+
+
+def hold(thing: Thing) -> tuple[float, float]:
+    """Where between the pads it is taken, x and y in the world, m: an L by its long leg, all else by its middle."""
+    x, y, _ = thing.position
+    if thing.kind != "L":
+        return x, y
+    c, s = cos(thing.yaw), sin(thing.yaw)
+    ahead, aside = ELL_HOLD
+    return x + ahead * c - aside * s, y + ahead * s + aside * c
 
 
 @dataclass(slots=True)
@@ -72,8 +89,8 @@ class Imagined:
         things = {thing.name: thing for thing in scene.things}
         pressed = {fact[1] for tick, fact in scene.events if fact[0] == "pressed" and tick > scene.tick - JUST_NOW}
         self = cls(scene, state[7:10].copy(), state[10:13].copy(), float(state[13]), things, scene.holding, None, pressed)
-        if self.held not in things or things[self.held].kind != "block":
-            self.held = next((thing.name for thing in scene.things if thing.kind == "block" and self._between(thing, -0.008)), None)
+        if self.held not in things or things[self.held].kind not in BLOCKS:
+            self.held = next((thing.name for thing in scene.things if thing.kind in BLOCKS and self._between(thing, -0.008)), None)
         if self.held is None:
             self.gripped = next((thing.name for thing in scene.things if thing.kind in HANDLED and self._between(thing, -0.006)), None)
         return self
@@ -84,24 +101,31 @@ class Imagined:
 
     def offset(self, thing: Thing) -> Vector:
         """From the tool centre point to the thing's position, in the hand's yaw frame, z up, m."""
-        x, y, z = np.asarray(thing.position) - self.tcp
+        return self._seen(np.asarray(thing.position))
+
+    def centred(self, thing: Thing) -> Vector:
+        """The same for where the thing is taken."""
+        return self._seen(np.array([*hold(thing), thing.position[2]]))
+
+    def _seen(self, point: Vector) -> Vector:
+        x, y, z = point - self.tcp
         c, s = cos(self.yaw), sin(self.yaw)
         return np.array([c * x + s * y, c * y - s * x, z])
 
     def inside(self, thing: Thing) -> bool:
         """Is the thing between the fingers, gripped or not?"""
-        x, y, z = self.offset(thing)
+        x, y, z = self.centred(thing)
         return bool(abs(x) < 0.022 and abs(y) < 0.02 and abs(z) < 0.028)
 
     def _between(self, thing: Thing, least: float) -> bool:
         """Inside, centred, and the fingers as far apart as it is wide: so it is gripped, whatever the contact sensors say."""
-        x, y, z = self.offset(thing)
+        x, y, z = self.centred(thing)
         near = abs(x) < 0.016 and abs(y) < 0.006 and abs(z) < 0.025
         return bool(near and least < self.width - span(thing, self.yaw) <= GRIPPED)
 
     def straddled(self) -> Thing | None:
         """What stands between the fingers without being held, if anything."""
-        return next((t for t in self.things.values() if t.kind in ("block", *HANDLED) and t.name != self.held and self.inside(t)), None)
+        return next((t for t in self.things.values() if t.kind in (*BLOCKS, *HANDLED) and t.name != self.held and self.inside(t)), None)
 
     def move(self, velocity: Vector, turn_velocity: Vector, opening: float) -> None:
         """One control period: the hand goes as told, and takes along what it holds."""

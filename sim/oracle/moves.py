@@ -7,9 +7,10 @@ from typing import TypeVar
 import numpy as np
 
 from agent.types import Scene, Thing
+from sim.loose import BLOCKS
 from sim.oracle.grasps import QUARTER, choose_grasp, choose_release, choose_yaw, quarters, skewed
 from sim.oracle.handles import ground
-from sim.oracle.imagined import DT, FIN, FULL, Imagined, Vector, press_depth, span, wrap
+from sim.oracle.imagined import DT, FIN, FULL, Imagined, Vector, hold, press_depth, span, wrap
 from sim.oracle.motion import LEAD, Move, Near, at, over, rise, stay, straight
 from sim.oracle.spots import AIR, Spot, find_spot
 
@@ -47,7 +48,7 @@ def pick(hand: Imagined, name: str) -> Move:
         return put_away(hand)
     thing = hand.things[name]
     grasp = noted(hand, ("grasp", name), lambda: choose_grasp(now(hand), thing, hand.yaw))
-    goal = np.array([*thing.position[:2], grasp.z])
+    goal = np.array([*hold(thing), grasp.z])
     return seize(hand, goal, grasp.yaw, grasp.opening, span(thing, hand.yaw)) or over(hand, goal, grasp.yaw, grasp.opening)
 
 
@@ -190,7 +191,8 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "pick": ("thing",), "place": ("thing", "relation", "target"), "stack": ("thing", "target"),
     "open": ("thing",), "close": ("thing",), "press": ("thing",), "home": (),
 }  # fmt: skip
-KINDS = {"pick": ("block",), "place": ("block",), "stack": ("block",), "open": ("drawer",), "close": ("drawer",), "press": ("button",)}
+KINDS: dict[str, tuple[str, ...]] = {
+    "pick": BLOCKS, "place": BLOCKS, "stack": BLOCKS, "open": ("drawer",), "close": ("drawer",), "press": ("button",)}
 MOVES: dict[str, Callable[..., Move]] = {
     "pick": pick, "place": place, "stack": stack, "open": open_drawer, "close": close_drawer, "press": press, "home": home,
 }  # fmt: skip

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 from sim.parts.console import Console
 from sim.parts.part import Part
 from sim.parts.store import Store
+from sim.parts.travel import Travel
 
 if TYPE_CHECKING:
     from sim.bench import Bench
@@ -18,6 +19,8 @@ def build(bench: "Bench") -> list[Part]:
         parts.append(Store(bench))
     if layout.lever != "none" or layout.knob != "none":
         parts.append(Console(bench))
+    if layout.motion:
+        parts.append(Travel(bench))
     return parts
 
 

@@ -1,0 +1,202 @@
+"""Pushing with closed fingers and turning on the spot: things that stay on the table."""
+
+from collections.abc import Callable
+from math import atan2, cos, hypot, pi, radians, sin
+
+import numpy as np
+
+from agent.types import Scene, Thing
+from sim.loose import BLOCKS, symmetry
+from sim.oracle.clearance import FINGER, PALM, TIP, Box, footprint, obstacles, room
+from sim.oracle.grasps import FARTHEST, choose_grasp, sides
+from sim.oracle.imagined import DT, FULL, Imagined, Refused, Vector, hold, span, wrap
+from sim.oracle.motion import LEAD, Move, over, rise, stay
+from sim.oracle.moves import leave, lifted, noted, now, put_away, seize
+from sim.oracle.spots import Spot, short_of_reach
+
+DIRECTIONS = {"away": 0.0, "left": pi / 2, "near": pi, "right": -pi / 2}
+"""About world z, rad."""
+FAR_ENOUGH, TURNED = 0.108, radians(64)
+"""How far a thing is pushed, m, and turned, rad: a little more than is asked for, and no farther than until it has been told."""
+TOLD_PUSH, TOLD_TURN = 10, 12
+"""Events that tell of enough."""
+STEP_M, STEP_RAD = 0.01, radians(5)
+"""What one event of the scene tells."""
+LATELY, TURN_LATELY = 80, 200
+"""Ticks over which what has been done is counted."""
+DOWN = 0.06
+"""Lower than this, m, the hand is pushing already, and no longer asks whether it may."""
+PUSHING, BEHIND = 0.11, 0.012
+"""Speed, m/s, and how far behind a thing the fingers come down, m."""
+SPIN = 0.8
+"""rad/s."""
+
+
+def lately(scene: Scene, ticks: int, *fact: str) -> int:
+    """How often something happened in the last `ticks`."""
+    return sum(happened == fact and tick > scene.tick - ticks for tick, happened in scene.events)
+
+
+def push(hand: Imagined, name: str, direction: str) -> Move:
+    """From behind, 10 cm in one direction."""
+    if hand.held is not None:
+        return put_away(hand)
+    thing, angle = hand.things[name], DIRECTIONS[direction]
+    start = noted(hand, ("start", name), lambda: thing.position)
+    gone = (thing.position[0] - start[0]) * cos(angle) + (thing.position[1] - start[1]) * sin(angle)
+    told = lately(hand.scene, LATELY, "moved", name, direction)
+    gone += STEP_M * told
+    if gone > FAR_ENOUGH or told >= TOLD_PUSH:
+        return rise(hand, lifted(hand), 0.0)
+    if hand.tcp[2] > DOWN:
+        noted(hand, ("way", name), lambda: check_way(now(hand), thing, angle, FAR_ENOUGH - gone))
+    return shove(hand, thing, angle)
+
+
+def push_into(hand: Imagined, name: str, zone: str) -> Move:
+    """From behind, towards the middle of a zone, until the thing lies in it."""
+    if hand.held is not None:
+        return put_away(hand)
+    thing, goal = hand.things[name], hand.things[zone]
+    if lies_in(thing, goal):
+        return rise(hand, lifted(hand), 0.0)
+    dx, dy = goal.position[0] - thing.position[0], goal.position[1] - thing.position[1]
+    angle = atan2(dy, dx)
+    if hand.tcp[2] > DOWN:
+        noted(hand, ("way", name), lambda: check_way(now(hand), thing, angle, hypot(dx, dy) - 0.03))
+    return shove(hand, thing, angle)
+
+
+def lies_in(thing: Thing, zone: Thing) -> bool:
+    """Is all of the thing's outline in the zone, with a little to spare?"""
+    c, s = cos(zone.yaw), sin(zone.yaw)
+    dx, dy = thing.position[0] - zone.position[0], thing.position[1] - zone.position[1]
+    box = footprint(thing)
+    along, across = abs(dx * c + dy * s) + box.half(c, s), abs(dy * c - dx * s) + box.half(-s, c)
+    return along < zone.size[0] / 2 - 0.002 and across < zone.size[1] / 2 - 0.002
+
+
+def check_way(scene: Scene, thing: Thing, angle: float, distance: float, spare: float = 0.0) -> bool:
+    """Refused where the fingers find no room behind a thing, or something stands in its way, or it would leave the arm's reach; all with
+    so much to spare, m."""
+    c, s = cos(angle), sin(angle)
+    x, y, _ = thing.position
+    back = footprint(thing).half(c, s) + FINGER[0] / 2
+    around = obstacles(scene, (thing.name,))
+    start = (x - c * (back + BEHIND), y - s * (back + BEHIND))
+    end = (x + c * max(distance, 0.0), y + s * max(distance, 0.0))
+    last = (end[0] - c * back, end[1] - s * back)
+    middle = Box((x + end[0]) / 2, (y + end[1]) / 2, max(distance, 0.0) / 2, footprint(thing).half(-s, c), angle, 0.0)
+    ahead = Box(end[0] + c * 0.01, end[1] + s * 0.01, footprint(thing).half(c, s), footprint(thing).half(-s, c), angle, 0.0)
+    height = low(thing)
+    if any(short_of_reach(Spot(*at, 0.0, None)) > -spare for at in (start, last)):
+        raise Refused(f"The {thing.name} cannot be pushed there: that is beyond the arm's reach.")
+    for at in (start, last):
+        if room(*at, height, hand_yaw(angle, 0.0), 0.0, around) < spare - 0.002:
+            raise Refused(f"There is no room for the hand behind the {thing.name}: clear what stands around it.")
+    if any(min(box.gap(middle), box.gap(ahead)) < spare for box in around):
+        raise Refused(f"Something stands in the way of the {thing.name}: clear it, or push in another direction.")
+    return True
+
+
+def low(thing: Thing) -> float:
+    """Height of the tool centre point for pushing, m: the tips just above the table, the palm above the thing."""
+    return max(TIP + 0.006, thing.size[2] - PALM + 0.006)
+
+
+def hand_yaw(angle: float, yaw: float) -> float:
+    """The yaw nearest to `yaw` of a hand whose two fingers stand side by side across a direction."""
+    options = [a for a in (wrap(angle), wrap(angle + pi)) if abs(a) <= FARTHEST] or [wrap(angle, pi)]
+    return min(options, key=lambda option: abs(option - yaw))
+
+
+def shove(hand: Imagined, thing: Thing, angle: float) -> Move:
+    """Come down behind it, then go straight on, keeping the fingers behind its middle."""
+    c, s = cos(angle), sin(angle)
+    back = footprint(thing).half(c, s) + FINGER[0] / 2
+    dx, dy = hand.tcp[0] - thing.position[0], hand.tcp[1] - thing.position[1]
+    along, aside = dx * c + dy * s + back, dy * c - dx * s
+    yaw, height = hand_yaw(angle, hand.yaw), low(thing)
+    close = -BEHIND - 0.004 < along < 0.010
+    there = close and abs(aside) < (0.012 if along > -0.004 else 0.006) and abs(hand.tcp[2] - height) < 0.006
+    if not (there and abs(wrap(yaw - hand.yaw)) < 0.15 and hand.width < 0.008):
+        behind = np.array([thing.position[0] - c * (back + BEHIND), thing.position[1] - s * (back + BEHIND), height])
+        return over(hand, behind, yaw, 0.0)
+    ahead = max(along + PUSHING * DT, 0.0)
+    x, y, z = thing.position
+    hand.things[thing.name] = thing.model_copy(update={"position": (x + c * ahead, y + s * ahead, z)})
+    steer = float(np.clip(-2.0 * aside, -0.03, 0.03))
+    velocity = np.array([PUSHING * c - steer * s, PUSHING * s + steer * c, 3.0 * (height - hand.tcp[2])])
+    return Move(velocity, np.array([0.0, 0.0, float(np.clip(2.0 * wrap(yaw - hand.yaw), -0.5, 0.5))]), 0.0)
+
+
+def turn(hand: Imagined, name: str, side: str) -> Move:
+    """Grasp it where it stands, turn the wrist, let go; again if the wrist comes to its end."""
+    sign = 1.0 if side == "left" else -1.0
+    thing = hand.things[name]
+    start = noted(hand, ("heading", name), lambda: thing.yaw)
+    told = lately(hand.scene, TURN_LATELY, "turned", name, side)
+    left = TURNED - STEP_RAD * told - sign * (thing.yaw - start)
+    if left <= 0 or told >= TOLD_TURN:
+        return release(hand, name)
+    if hand.held == name:
+        spare = FARTHEST - sign * hand.yaw
+        return spin(hand, sign * min(left + 0.03, spare)) if spare > 0.03 else release(hand, name)
+    return take(hand, thing, lambda yaw: min(FARTHEST - sign * yaw, left + 0.1))
+
+
+def align(hand: Imagined, name: str, other: str) -> Move:
+    """Turn it where it stands until it is parallel to the other."""
+    thing, model = hand.things[name], hand.things[other]
+    period = min(symmetry(thing.kind, thing.size) or pi, symmetry(model.kind, model.size) or pi)
+    off = wrap(model.yaw - thing.yaw, period)
+    if abs(off) < radians(1.5):
+        return release(hand, name)
+
+    def way(yaw: float) -> float:
+        """The smallest turn that the wrist can make from there, rad."""
+        ways = [off + k * period for k in (0, -1, 1) if abs(yaw + off + k * period) <= FARTHEST]
+        return min(ways, key=abs, default=off)
+
+    if hand.held == name:
+        return spin(hand, way(hand.yaw))
+    return take(hand, thing, lambda yaw: -abs(way(yaw)) - 9.0 * (abs(yaw + way(yaw)) > FARTHEST))
+
+
+def take(hand: Imagined, thing: Thing, prefer: Callable[[float], float]) -> Move:
+    """Grasp a thing in the way that leaves the wrist the most of what is preferred; then the one with the smaller turn."""
+    if hand.held is not None:
+        return put_away(hand)
+
+    def decide() -> tuple[float, float, float]:
+        grasp = choose_grasp(now(hand), thing, hand.yaw)
+        yaw = max(sides(thing), key=lambda option: prefer(option) - 0.01 * abs(option - hand.yaw))
+        return yaw, min(span(thing, yaw) + 0.02, FULL), grasp.z
+
+    yaw, opening, height = noted(hand, ("hold", thing.name), decide)
+    goal = np.array([*hold(thing), height])
+    return seize(hand, goal, yaw, opening, span(thing, hand.yaw)) or over(hand, goal, yaw, opening)
+
+
+def spin(hand: Imagined, by: float) -> Move:
+    """Turn the closed hand about the vertical where it is."""
+    rate = np.sign(by) * min(SPIN, 0.1 + 4 * abs(by), abs(by) / DT / LEAD)
+    still: Vector = np.zeros(3)
+    return Move(still, np.array([-2.0 * hand.turn[0], -2.0 * hand.turn[1], rate]), 0.0)
+
+
+def release(hand: Imagined, name: str) -> Move:
+    """Open where it is, then rise."""
+    if hand.held == name:
+        return stay(min(span(hand.things[name], hand.yaw) + 0.02, FULL))
+    return put_away(hand) if hand.held else leave(hand)
+
+
+FLAT = tuple(kind for kind in BLOCKS if kind != "cylinder")
+"""Kinds of which one can see how they are turned."""
+NEEDS: dict[str, tuple[str, ...]] = {
+    "push": ("thing", "direction"), "pushinto": ("thing", "zone"), "rotate": ("thing", "side"), "align": ("thing", "other"),
+}  # fmt: skip
+KINDS: dict[str, tuple[str, ...]] = {"push": BLOCKS, "pushinto": BLOCKS, "rotate": FLAT, "align": FLAT}
+LITERALS = ("direction", "side")
+MOVES: dict[str, Callable[..., Move]] = {"push": push, "pushinto": push_into, "rotate": turn, "align": align}

@@ -1,0 +1,94 @@
+"""How things move on the table, told as events: a skill can know that something was pushed or turned since it began."""
+
+from math import degrees, hypot, pi
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from agent.types import Fact
+from sim import loose
+from sim.parts.part import Part
+
+if TYPE_CHECKING:
+    from sim.bench import Bench, Item
+
+STEP_M, STEP_RAD = 0.01, pi / 36
+"""One event for so much."""
+ON_TABLE = 0.006
+"""A thing whose underside is higher than this, m, is not on the table, and is not followed."""
+STILL = (0.002, 0.02)
+"""m/s and rad/s below which a thing counts from where it is."""
+JUMP = (0.05, 0.5)
+"""m and rad in a tick that nothing goes by itself: someone put it there, or it fell over."""
+SUBSTEPS = 12
+
+
+class Mark(NamedTuple):
+    """Up to where a thing's motion has been told: m, rad, and the axis whose heading that is."""
+
+    x: float
+    y: float
+    heading: float
+    axis: int
+
+
+class Travel(Part):
+    """Events ("moved", thing, "left" | "right" | "away" | "near") for every centimetre, net, and ("turned", thing, "left" | "right")
+    for every 5° about the vertical, of blocks that stay on the table."""
+
+    def __init__(self, bench: "Bench") -> None:
+        self._bench = bench
+        self.substep = 0
+        self.marks: dict[str, Mark] = {}
+
+    def step(self) -> None:
+        """Look once in a control period."""
+        self.substep = (self.substep + 1) % SUBSTEPS
+        if self.substep == 0:
+            events = [event for item in self._bench.items.values() if item.kind in loose.BLOCKS for event in self._follow(item)]
+            if events:
+                logic = self._bench.logic
+                self._bench.logic = logic._replace(events=(*logic.events, *((logic.tick, event) for event in events)))
+
+    def _follow(self, item: "Item") -> list[Fact]:
+        here, low = self._look(item)
+        was = self.marks.get(item.name)
+        if was is None or low > ON_TABLE or was.axis != here.axis or self._rests(item):
+            self.marks[item.name] = here
+            return []
+        dx, dy, turn = here.x - was.x, here.y - was.y, (here.heading - was.heading + pi) % (2 * pi) - pi
+        if hypot(dx, dy) > JUMP[0] or abs(turn) > JUMP[1]:
+            self.marks[item.name] = here
+            return []
+        steps = [int(dx / STEP_M), int(dy / STEP_M), int(turn / STEP_RAD)]
+        self.marks[item.name] = was._replace(
+            x=was.x + steps[0] * STEP_M, y=was.y + steps[1] * STEP_M, heading=was.heading + steps[2] * STEP_RAD
+        )
+        ways = (("moved", "away", "near"), ("moved", "left", "right"), ("turned", "left", "right"))
+        return [(verb, item.name, plus if n > 0 else minus) for n, (verb, plus, minus) in zip(steps, ways, strict=True) for _ in range(abs(n))]
+
+    def _look(self, item: "Item") -> tuple[Mark, float]:
+        """Where a thing is, and how high its underside, m."""
+        position, turn = self._bench.pose(item.name)
+        up = int(np.argmax(np.abs(turn[2])))
+        axis = (up + 1) % 3
+        heading = float(np.arctan2(turn[1, axis], turn[0, axis]))
+        return Mark(float(position[0]), float(position[1]), heading, axis), float(position[2]) - item.size[up] / 2
+
+    def _rests(self, item: "Item") -> bool:
+        speed, spin = self._bench.bullet.getBaseVelocity(item.body)
+        return bool(np.linalg.norm(speed) < STILL[0] and np.linalg.norm(spin) < STILL[1])
+
+    def state(self) -> dict[str, Any]:
+        return {"substep": self.substep, "marks": {name: list(mark) for name, mark in self.marks.items()}}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.substep = state["substep"]
+        self.marks = {name: Mark(*mark) for name, mark in state["marks"].items()}
+
+    def facts(self) -> list[Fact]:
+        return [("followed", "table")]
+
+
+TOLD_DEGREES = round(degrees(STEP_RAD))
+"""Of one event."""
