@@ -3,6 +3,8 @@
     - {kind: move, thing: red block, to: [0.45, 0.1], when: {tick: 40}}
     - {kind: slip, when: {holding: red block, after_ticks: 10}}
     - {kind: drawer, to: closed, when: {fact: [in, green block, drawer]}}
+    - {kind: lid, to: left, when: {fact: [in, red block, left bay]}}
+    - {kind: lever, when: {fact: [lit, lamp]}}
 
 Conditions and effects depend on the world and its tick alone, so the same run has the same disturbances at the same ticks.
 """
@@ -18,9 +20,12 @@ from agent.types import Frozen, Scene
 from sim import objects
 from sim.bench import Bench, Item
 from sim.panda import GRIP_FORCE, GRIP_FRICTION
+from sim.parts.console import MARKS, Console
+from sim.parts.store import LID_FRICTION, Store
 
 SLIP_FRICTION, SLIP_FORCE = 0.02, 1.0
 PUSH_SPEED, PUSH_FORCE, PUSH_TICKS = 0.25, 25.0, 20
+LID_SPEED = 0.20
 SPACING = 0.11
 """Free space around the spot where something is put down, between centres, m."""
 
@@ -92,13 +97,27 @@ class ToggleLight(_Disturbance):
     kind: Literal["light"] = "light"
 
 
+class PushLid(_Disturbance):
+    """Someone slides the lid to one side; a hand on its handle can resist."""
+
+    kind: Literal["lid"] = "lid"
+    to: Literal["left", "right"]
+
+
+class ThrowLever(_Disturbance):
+    """Someone throws the lever over, and so switches the lamp; a hand on it can resist."""
+
+    kind: Literal["lever"] = "lever"
+
+
 class RemoveGrip(_Disturbance):
     """Someone takes what is held out of the hand and lays it on a free spot of the table."""
 
     kind: Literal["remove_grip"] = "remove_grip"
 
 
-Disturbance = Annotated[Move | Slip | PushDrawer | ToggleLight | RemoveGrip, Field(discriminator="kind")]
+AnyDisturbance = Move | Slip | PushDrawer | ToggleLight | PushLid | ThrowLever | RemoveGrip
+Disturbance = Annotated[AnyDisturbance, Field(discriminator="kind")]
 
 
 class Course(NamedTuple):
@@ -111,7 +130,7 @@ class Course(NamedTuple):
 class Mischief:
     """Carries out the disturbances of one run; `courses` and `told` are all of its state."""
 
-    def __init__(self, bench: Bench, disturbances: "tuple[Move | Slip | PushDrawer | ToggleLight | RemoveGrip, ...]") -> None:
+    def __init__(self, bench: Bench, disturbances: tuple[AnyDisturbance, ...]) -> None:
         self._bench, self.disturbances = bench, disturbances
         self.courses = [Course()] * len(disturbances)
         self.told: list[tuple[int, str]] = []
@@ -156,6 +175,12 @@ class Mischief:
             case ToggleLight():
                 self._bench.set_light(not self._bench.logic.lit)
                 return f"the light was switched {'on' if self._bench.logic.lit else 'off'}"
+            case PushLid():
+                self._bench.part(Store).set_motor(LID_SPEED if disturbance.to == "left" else -LID_SPEED, PUSH_FORCE)
+                return f"the lid was pushed to the {disturbance.to}"
+            case ThrowLever():
+                self._bench.part(Console).push(True)
+                return "the lever was thrown over"
             case _:
                 return self._take()
 
@@ -163,13 +188,19 @@ class Mischief:
         if isinstance(disturbance, Slip) and ticks == disturbance.ticks:
             motors = self._bench.panda.motors
             self._bench.panda.set_motors(motors._replace(force=GRIP_FORCE, friction=GRIP_FRICTION))
-        if isinstance(disturbance, PushDrawer) and ticks == PUSH_TICKS and not self._pushing():
+        if ticks != PUSH_TICKS or self._pushing(type(disturbance)):
+            return
+        if isinstance(disturbance, PushDrawer):
             self._bench.set_drawer_motor(0.0, objects.DRAWER_FRICTION)
+        elif isinstance(disturbance, PushLid):
+            self._bench.part(Store).set_motor(0.0, LID_FRICTION)
+        elif isinstance(disturbance, ThrowLever):
+            self._bench.part(Console).push(False)
 
-    def _pushing(self) -> bool:
-        """True while a later push on the drawer goes on."""
+    def _pushing(self, kind: type[Frozen]) -> bool:
+        """True while a later push of that kind goes on."""
         now = self._bench.logic.tick
-        pushes = [course.fired for course, what in zip(self.courses, self.disturbances, strict=True) if isinstance(what, PushDrawer)]
+        pushes = [course.fired for course, what in zip(self.courses, self.disturbances, strict=True) if isinstance(what, kind)]
         return any(fired is not None and now - fired < PUSH_TICKS for fired in pushes)
 
     def _move(self, move: Move) -> str:
@@ -200,11 +231,11 @@ def _check(disturbance: Frozen, bench: Bench) -> None:
     if isinstance(disturbance, Move) and disturbance.thing not in loose:
         raise ConfigError(f"A disturbance moves '{disturbance.thing}', which is not loose in this scene. "
                           f"Loose: {', '.join(loose) or 'nothing'}.{hint(disturbance.thing, loose)}")  # fmt: skip
-    needed = {PushDrawer: "drawer", ToggleLight: "light"}.get(type(disturbance))
+    needed = {PushDrawer: "drawer", ToggleLight: "light", PushLid: "lid", ThrowLever: "lever"}.get(type(disturbance))
     if needed is not None and needed not in bench.items:
         raise UnknownThing(needed, bench.items)
     for word in [when.holding] if isinstance(when, When) and when.holding else (when.fact or ())[1:] if isinstance(when, When) else []:
-        if word not in names:
+        if word not in (*names, *MARKS):
             raise UnknownThing(word, names)
 
 

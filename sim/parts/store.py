@@ -59,8 +59,8 @@ class Store(Part):
     def facts(self) -> list[Fact]:
         at = self._bench.joint("lid")
         left, right = at > LID_TRAVEL - END, at < END
-        facts: list[Fact] = [("at left", "lid")] * left + [("at right", "lid")] * right
-        return [*facts, ("uncovered" if right else "covered", "left bay"), ("uncovered" if left else "covered", "right bay")]
+        facts: list[Fact] = [("uncovered" if right else "covered", "left bay"), ("uncovered" if left else "covered", "right bay")]
+        return facts + ([("at left", "lid")] if left else [("at right", "lid")] if right else [])
 
     def hulls(self) -> list[Hull]:
         depth, width, _ = CABINET
