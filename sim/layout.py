@@ -170,6 +170,8 @@ def kind_and_colour(name: str) -> tuple[str, str]:
 
 def _check(layout: Layout) -> None:
     seen: list[str] = []
+    if layout.lid != "none" and layout.drawer == "none":
+        raise ConfigError(f"The scene '{layout.name}' has a lid but no drawer: the bays stand on its cabinet. Set `drawer` to closed.")
     for item in layout.things:
         kind_and_colour(item.name)
         if item.name in seen:
