@@ -10,13 +10,11 @@ from agent.errors import PolicyError
 from agent.skills.blocks import Align, Push, PushInto, Rotate
 from agent.skills.skill import Skill
 from agent.skills.tabletop import Pick, Place, Stack
-from agent.types import Thing
-from sim import objects
-from sim.layout import arrange, read_layout
-from sim.loose import SHAPES, made, symmetry
-from sim.oracle.pushes import DIRECTIONS, FAR_ENOUGH, check_way
-from sim.oracle.imagined import wrap
 from agent.types import Scene
+from sim import objects
+from sim.loose import BLOCKS, SHAPES, made
+from sim.oracle.pushes import DIRECTIONS, FAR_ENOUGH, check_way
+from sim.robot import SimRobot
 
 KINDS = ("block", "small block", "large block", *SHAPES)
 Made = tuple[dict[str, Any], list[Skill]]
@@ -103,19 +101,18 @@ def aligned(rng: np.random.Generator) -> Made:
 
 
 def beginning(layout: dict[str, Any]) -> Scene:
-    """Where things will start, without building the world."""
-    poses = arrange(read_layout(layout), np.random.default_rng(0))
-    things = []
-    for name, pose in poses.items():
-        thing = made(name)
-        yaw = wrap(pose.yaw, symmetry(thing.kind, thing.size) or np.pi)
-        things.append(Thing(name=name, kind=thing.kind, position=pose.position, yaw=yaw, size=thing.size))
-    return Scene(tick=0, things=tuple(things))
+    """Where things will start."""
+    robot = SimRobot(layout)
+    scene = robot.observe(()).scene
+    robot.close()
+    assert scene is not None
+    return scene
 
 
 def fixed(scene: Scene) -> dict[str, Any]:
     """The same things, where they are."""
-    return {"things": [{"name": thing.name, "at": thing.position[:2], "yaw": thing.yaw} for thing in scene.things]}
+    return {"things": [{"name": thing.name, "at": thing.position[:2], "yaw": thing.yaw} for thing in scene.things
+                       if thing.kind in (*BLOCKS, "bowl", "zone")]}  # fmt: skip
 
 
 def free(scene: Scene, name: str, angle: float, distance: float) -> bool:

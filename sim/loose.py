@@ -62,7 +62,8 @@ def urdf(thing: Made) -> str:
         case "zone":
             return zone(rgb)
         case "cylinder":
-            return objects._robot("cylinder", objects._link("base", objects._solid(_round(thing.size), (0, 0, 0), rgb), _mass(thing.size, pi / 4)))
+            body = objects._solid(_round(thing.size), (0, 0, 0), rgb)
+            return objects._robot("cylinder", objects._link("base", body, _mass(thing.size, pi / 4)))
         case "prism":
             mesh = f'<mesh filename="{cached_file(_prism_mesh(), ".obj")}"/>'
             return objects._robot("prism", objects._link("base", objects._solid(mesh, (0, 0, 0), rgb), _mass(thing.size, 0.5)))

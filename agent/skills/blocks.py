@@ -4,7 +4,7 @@ from math import pi, radians
 from typing import Annotated, Literal
 
 from agent.skills.skill import Kind, Skill
-from agent.skills.tabletop import BLOCKS, Movable, Pick, free_hand, free_thing
+from agent.skills.tabletop import BLOCKS, Movable, Pick, free_thing
 from agent.types import Scene, Thing
 
 Flat = Annotated[str, Kind(*(kind for kind in BLOCKS if kind != "cylinder"))]

@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 
 from agent.errors import PolicyError
 from agent.types import Observation, Scene, Thing
-from sim.objects import BUTTON_TRAVEL
 from sim.loose import BLOCKS, ELL
+from sim.objects import BUTTON_TRAVEL
 from sim.oracle.handles import HANDLED, dragged
 
 Vector = NDArray[np.float64]

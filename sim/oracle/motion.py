@@ -69,8 +69,8 @@ def _vertical(gap: float, height: float) -> float:
 
 
 def _turning(hand: Imagined, yaw: float) -> Vector:
-    """Towards upright and that yaw, rad/s."""
-    error = np.array([-hand.turn[0], -hand.turn[1], wrap(yaw - hand.yaw)])
+    """Towards upright and that yaw, rad/s; never through the back, where the wrist ends."""
+    error = np.array([-hand.turn[0], -hand.turn[1], yaw - hand.yaw])
     size = float(np.sqrt(error @ error))
     return error * (min(TURN, size / 0.12) / size) if size > 1e-6 else np.zeros(3)
 

@@ -28,6 +28,8 @@ DOWN = 0.06
 """Lower than this, m, the hand is pushing already, and no longer asks whether it may."""
 PUSHING, BEHIND = 0.11, 0.012
 """Speed, m/s, and how far behind a thing the fingers come down, m."""
+WRIST = (-2.0, 2.5)
+"""Least yaw of the hand beyond a thing's bearing, and the most, rad."""
 SPIN = 0.8
 """rad/s."""
 
@@ -139,28 +141,35 @@ def turn(hand: Imagined, name: str, side: str) -> Move:
     left = TURNED - STEP_RAD * told - sign * (thing.yaw - start)
     if left <= 0 or told >= TOLD_TURN:
         return release(hand, name)
+    least, most = wrist(thing)
     if hand.held == name:
-        spare = FARTHEST - sign * hand.yaw
+        spare = most - hand.yaw if sign > 0 else hand.yaw - least
         return spin(hand, sign * min(left + 0.03, spare)) if spare > 0.03 else release(hand, name)
-    return take(hand, thing, lambda yaw: min(FARTHEST - sign * yaw, left + 0.1))
+    return take(hand, thing, lambda yaw: min(most - yaw if sign > 0 else yaw - least, left + 0.1))
 
 
 def align(hand: Imagined, name: str, other: str) -> Move:
     """Turn it where it stands until it is parallel to the other."""
     thing, model = hand.things[name], hand.things[other]
     period = min(symmetry(thing.kind, thing.size) or pi, symmetry(model.kind, model.size) or pi)
-    off = wrap(model.yaw - thing.yaw, period)
+    off, (least, most) = wrap(model.yaw - thing.yaw, period), wrist(thing)
     if abs(off) < radians(1.5):
         return release(hand, name)
 
     def way(yaw: float) -> float:
         """The smallest turn that the wrist can make from there, rad."""
-        ways = [off + k * period for k in (0, -1, 1) if abs(yaw + off + k * period) <= FARTHEST]
+        ways = [off + k * period for k in (0, -1, 1) if least <= yaw + off + k * period <= most]
         return min(ways, key=abs, default=off)
 
     if hand.held == name:
         return spin(hand, way(hand.yaw))
-    return take(hand, thing, lambda yaw: -abs(way(yaw)) - 9.0 * (abs(yaw + way(yaw)) > FARTHEST))
+    return take(hand, thing, lambda yaw: -abs(way(yaw)) - 9.0 * (not least <= yaw + way(yaw) <= most))
+
+
+def wrist(thing: Thing) -> tuple[float, float]:
+    """Between which yaws the hand can turn where a thing is, rad: the last joint ends sooner on one side, and depends on the bearing."""
+    x, y = hold(thing)
+    return atan2(y, x) + WRIST[0], WRIST[1]
 
 
 def take(hand: Imagined, thing: Thing, prefer: Callable[[float], float]) -> Move:
@@ -170,7 +179,9 @@ def take(hand: Imagined, thing: Thing, prefer: Callable[[float], float]) -> Move
 
     def decide() -> tuple[float, float, float]:
         grasp = choose_grasp(now(hand), thing, hand.yaw)
-        yaw = max(sides(thing), key=lambda option: prefer(option) - 0.01 * abs(option - hand.yaw))
+        least, most = wrist(thing)
+        halves = [yaw + k * pi for yaw in sides(thing) for k in (0, -1, 1)]
+        yaw = max((yaw for yaw in halves if least <= yaw <= most), key=lambda option: prefer(option) - 0.01 * abs(option - hand.yaw))
         return yaw, min(span(thing, yaw) + 0.02, FULL), grasp.z
 
     yaw, opening, height = noted(hand, ("hold", thing.name), decide)

@@ -7,8 +7,8 @@ from typing import NamedTuple
 
 from agent.errors import hint
 from agent.types import Scene, Thing
-from sim.objects import BOWL_FLOOR, CABINET, DRAWER_FLOOR, DRAWER_TRAVEL, HANDLE_LENGTH, HANDLE_TO_INSIDE
 from sim.loose import BLOCKS
+from sim.objects import BOWL_FLOOR, CABINET, DRAWER_FLOOR, DRAWER_TRAVEL, HANDLE_LENGTH, HANDLE_TO_INSIDE
 from sim.oracle.clearance import Box, bottom, footprint, obstacles, room, under_cabinet
 from sim.oracle.imagined import Refused
 

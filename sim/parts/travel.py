@@ -1,6 +1,6 @@
 """How things move on the table, told as events: a skill can know that something was pushed or turned since it began."""
 
-from math import degrees, hypot, pi
+from math import hypot, pi
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -65,7 +65,10 @@ class Travel(Part):
             x=was.x + steps[0] * STEP_M, y=was.y + steps[1] * STEP_M, heading=was.heading + steps[2] * STEP_RAD
         )
         ways = (("moved", "away", "near"), ("moved", "left", "right"), ("turned", "left", "right"))
-        return [(verb, item.name, plus if n > 0 else minus) for n, (verb, plus, minus) in zip(steps, ways, strict=True) for _ in range(abs(n))]
+        told: list[Fact] = []
+        for count, (verb, plus, minus) in zip(steps, ways, strict=True):
+            told += [(verb, item.name, plus if count > 0 else minus)] * abs(count)
+        return told
 
     def _look(self, item: "Item") -> tuple[Mark, float]:
         """Where a thing is, and how high its underside, m."""
@@ -88,7 +91,3 @@ class Travel(Part):
 
     def facts(self) -> list[Fact]:
         return [("followed", "table")]
-
-
-TOLD_DEGREES = round(degrees(STEP_RAD))
-"""Of one event."""

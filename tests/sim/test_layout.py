@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from agent.errors import ConfigError
-from sim.layout import REGIONS, arrange, clearance, kind_and_colour, read_layout, scene_names
+from sim.layout import REGIONS, arrange, clearance, read_layout, scene_names
 from sim.robot import SimRobot
 
 
