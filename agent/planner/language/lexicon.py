@@ -37,9 +37,15 @@ KINDS = {
     "bay": "slot bin bay",
     "lever": "lever",
     "knob": "dial knob",
+    "bar": "stick rod beam bar",
+    "cylinder": "tube roller cylinder",
+    "prism": "wedge triangle prism",
+    "L": "corner ell angle",
+    "zone": "area region field patch zone",
     "table": "tabletop desk surface counter workbench floor table",
 }
 """Words that may stand for a kind of thing; used only where no thing of the scene is called so itself."""
+SIZE = {"big": "large", "huge": "large", "bigger": "large", "little": "small", "tiny": "small", "smaller": "small"}
 GENERIC = words("thing object item one piece toy")
 
 DETERMINERS = words("the a an this that these those my your our its their any some one's of whichever whatever")

@@ -18,6 +18,7 @@ from agent.planner.language.lexicon import (
     PLURAL_PRONOUNS,
     PRONOUNS,
     RELATION,
+    SIZE,
     singular,
 )  # fmt: skip
 from agent.types import Scene, Thing
@@ -243,7 +244,7 @@ def belongs(word: str, scene: Scene) -> bool:
 def fits(word: str, thing: Thing, scene: Scene) -> bool:
     """May `word` be said of `thing`: part of its name, its kind, a colour by another name, or a synonym that names nothing else here."""
     own = {*thing.name.lower().split(), thing.kind}
-    if word in own or word in GENERIC or COLOUR.get(word, "") in own:
+    if word in own or word in GENERIC or COLOUR.get(word, "") in own or SIZE.get(word, "") in own:
         return True
     taken = any(word in {*other.name.lower().split(), other.kind} for other in scene.things)
     return not taken and word in KINDS.get(thing.kind, "").split()

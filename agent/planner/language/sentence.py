@@ -212,7 +212,8 @@ class SentenceReader:
     def clause(self, text: str, talk: Talk, before: tuple[Clause, ...]) -> Reading:
         """One clause, by a skill's own sentence, by a paraphrase, or by what it leaves out."""
         text = re.sub(r"^(?:also|too|and|now|finally|but|to|it is|there|that) (?=\w)", "", text)
-        text = re.sub(r" (?:too|as well|also|now|once more|please|away)$", "", text) if " " in text else text
+        if " " in text and not re.match(r"(?:push|shove|nudge|slide) .+ away$", text):
+            text = re.sub(r" (?:too|as well|also|now|once more|please|away)$", "", text)
         text, times = times_of(text)
         if text.count(" ") >= MOST_WORDS:
             return not_understood(text, self.grammar)
