@@ -5,7 +5,7 @@ the table top, the table can be painted beforehand, at several times the size an
 stands on it. Shadows are the outlines of convex parts, projected along the light onto z = 0 and blurred.
 """
 
-from functools import cache
+from functools import cache, lru_cache
 from typing import NamedTuple
 
 import numpy as np
@@ -15,17 +15,13 @@ from PIL import Image, ImageDraw, ImageFilter
 
 from sim import objects
 from sim.bench import Bench
+from sim.looks import LOOKS, Look
 from sim.panda import ARM, FINGERS, HAND_LINK
 from sim.world import Bullet
 
 Points = NDArray[np.float64]
 
-LIGHT_FROM = (-0.45, -0.55, 1.8)
-"""Towards the light, in the world frame."""
-LIGHTING = {"lightAmbientCoeff": 0.62, "lightDiffuseCoeff": 0.45, "lightSpecularCoeff": 0.06}
-SKY_TOP, SKY_BOTTOM = (236, 241, 246), (188, 201, 214)
-SHADE = 0.66
-"""Brightness of the table in shadow."""
+SPECULAR = 0.06
 OVERSAMPLE = 3
 BEHIND = 0.05
 """Closer to the camera than this, m, counts as behind it."""
@@ -41,6 +37,7 @@ class Lens(NamedTuple):
     width: int
     view: tuple[float, ...]
     projection: tuple[float, ...]
+    look: Look = LOOKS["oak"]
 
     def enlarged(self, times: int) -> "Lens":
         """The same view in a larger picture."""
@@ -52,21 +49,21 @@ class Lens(NamedTuple):
 
 
 @cache
-def sky(height: int, width: int) -> NDArray[np.uint8]:
+def sky(height: int, width: int, look: Look) -> NDArray[np.uint8]:
     """A vertical gradient, uint8[height, width, 3]."""
     share = np.linspace(0, 1, height)[:, None, None]
-    rows = (1 - share) * np.array(SKY_TOP) + share * np.array(SKY_BOTTOM)
+    rows = (1 - share) * np.array(look.sky_top) + share * np.array(look.sky_bottom)
     return np.ascontiguousarray(np.broadcast_to(rows.round().astype(np.uint8), (height, width, 3)))
 
 
-@cache
+@lru_cache(maxsize=24)
 def painted(lens: Lens) -> tuple[Image.Image, Image.Image]:
     """The table before the sky, in light and in shadow."""
     size = (lens.width * OVERSAMPLE, lens.height * OVERSAMPLE)
-    picture = Image.fromarray(sky(lens.height, lens.width)).resize(size)
+    picture = Image.fromarray(sky(lens.height, lens.width, lens.look)).resize(size)
     pen, matrix = ImageDraw.Draw(picture), lens.matrix()
     for corners, shade in _faces(lens):
-        colour = np.minimum(255, 255 * shade * np.array(objects.WOOD if len(corners) == 4 else objects.DARK))
+        colour = np.minimum(255, 255 * shade * np.array(lens.look.table if len(corners) == 4 else objects.DARK))
         outline = _outline(corners[:4], matrix, size)
         if outline:
             pen.polygon(outline, fill=(int(colour[0]), int(colour[1]), int(colour[2])))
@@ -74,7 +71,7 @@ def painted(lens: Lens) -> tuple[Image.Image, Image.Image]:
     mask = Image.new("L", size, 0)
     if top:
         ImageDraw.Draw(mask).polygon(top, fill=255)
-    dark = Image.composite(picture.point(lambda value: round(value * SHADE)), picture, mask)
+    dark = Image.composite(picture.point(lambda value: round(value * lens.look.shade)), picture, mask)
     return picture.reduce(OVERSAMPLE), dark.reduce(OVERSAMPLE)
 
 
@@ -86,7 +83,7 @@ def _faces(lens: Lens) -> list[tuple[Points, float]]:
     legs = [(objects.TABLE_X + sx * (x / 2 - 0.06), sy * (y / 2 - 0.06), -0.34) for sx in (-1, 1) for sy in (-1, 1)]
     legs.sort(key=lambda leg: -float(np.linalg.norm(eye - leg)))
     boxes = [((0.05, 0.05, 0.6), leg, True) for leg in legs] + [((x, y, z), (objects.TABLE_X, 0, -z / 2), False)]
-    sun = np.array(LIGHT_FROM) / np.linalg.norm(LIGHT_FROM)
+    sun = np.array(lens.look.light_from) / np.linalg.norm(lens.look.light_from)
     faces = []
     for size, middle, leg in boxes:
         corners = _corners(size, middle)
@@ -95,7 +92,7 @@ def _faces(lens: Lens) -> list[tuple[Points, float]]:
             outward = face.mean(0) - middle
             outward = outward / np.linalg.norm(outward)
             if outward @ (eye - face.mean(0)) > 0:
-                shade = LIGHTING["lightAmbientCoeff"] + LIGHTING["lightDiffuseCoeff"] * max(0.0, float(outward @ sun))
+                shade = lens.look.ambient + lens.look.diffuse * max(0.0, float(outward @ sun))
                 faces.append((np.vstack([face, face[:1]]) if leg else face, shade))
     return faces
 
@@ -121,10 +118,10 @@ def _in_front(clip: Points) -> Points:
 
 
 @cache
-def table_colour() -> tuple[int, int, int]:
+def table_colour(look: Look) -> tuple[int, int, int]:
     """The lit table top, RGB."""
-    shade = LIGHTING["lightAmbientCoeff"] + LIGHTING["lightDiffuseCoeff"] * LIGHT_FROM[2] / float(np.linalg.norm(LIGHT_FROM))
-    red, green, blue = (min(255, int(255 * shade * value)) for value in objects.WOOD)
+    shade = look.ambient + look.diffuse * look.light_from[2] / float(np.linalg.norm(look.light_from))
+    red, green, blue = (min(255, int(255 * shade * value)) for value in look.table)
     return red, green, blue
 
 
@@ -132,7 +129,8 @@ def draw(bullet: Bullet, lens: Lens) -> tuple[Image.Image, Image.Image]:
     """One picture by TinyRenderer, RGB, and a mask of where anything is."""
     _, _, rgba, depth, _ = bullet.getCameraImage(
         lens.width, lens.height, lens.view, lens.projection, renderer=pybullet.ER_TINY_RENDERER, shadow=0,
-        flags=pybullet.ER_NO_SEGMENTATION_MASK, lightDirection=LIGHT_FROM, lightColor=(1, 1, 1), lightDistance=2.0, **LIGHTING,
+        flags=pybullet.ER_NO_SEGMENTATION_MASK, lightDirection=lens.look.light_from, lightColor=(1, 1, 1), lightDistance=2.0,
+        lightAmbientCoeff=lens.look.ambient, lightDiffuseCoeff=lens.look.diffuse, lightSpecularCoeff=SPECULAR,
     )  # fmt: skip
     shape = (lens.height, lens.width)
     pixels = np.asarray(rgba, dtype=np.uint8).reshape(*shape, 4)
@@ -153,7 +151,7 @@ def moving_backdrop(lens: Lens) -> Image.Image:
     """Table and sky for a camera that moves: exact, but without shadows or smooth edges."""
     top = Image.fromarray(_on_top(lens))
     size = (lens.width, lens.height)
-    return Image.composite(Image.new("RGB", size, table_colour()), Image.fromarray(sky(lens.height, lens.width)), top)
+    return Image.composite(Image.new("RGB", size, table_colour(lens.look)), Image.fromarray(sky(lens.height, lens.width, lens.look)), top)
 
 
 class Shadows:
@@ -167,7 +165,8 @@ class Shadows:
 
     def outlines(self) -> list[Points]:
         """The outline of each shadow on the table top, float64[N, 2], m."""
-        slope = np.array(LIGHT_FROM[:2]) / LIGHT_FROM[2]
+        light = LOOKS[self._bench.layout.look].light_from
+        slope = np.array(light[:2]) / light[2]
         outlines = []
         for body, link, hull in self._parts:
             points = hull @ self._turn(body, link).T + self._place

@@ -9,6 +9,7 @@ import pybullet
 from agent.types import Fact
 from sim import loose, objects, parts
 from sim.layout import Layout, arrange
+from sim.looks import paint
 from sim.meshes import cached_file
 from sim.panda import FINGERS, Panda
 from sim.world import World
@@ -70,6 +71,7 @@ class Bench:
         self._share_island()
         for name, pose in arrange(layout, self.world.rng).items():
             self._add_loose(name, pose.position, pose.yaw)
+        paint(self)
         self.set_light(self.logic.lit)
         for _ in range(SETTLE_SUBSTEPS):
             self.world.step()

@@ -9,6 +9,7 @@ from PIL.Image import Resampling, composite
 
 from sim.backdrop import Lens, Shadows, draw, moving_backdrop
 from sim.bench import Bench
+from sim.looks import LOOKS, jitter
 from sim.panda import HAND_LINK
 
 XYZ = tuple[float, float, float]
@@ -34,6 +35,7 @@ class Camera:
 
 CAMERAS: dict[str, Camera] = {
     "front": Camera(224, 224, eye=(-0.10, -0.55, 0.85), target=(0.50, 0.01, 0.0), fov=46),
+    "shoulder": Camera(224, 224, eye=(-0.22, 0.58, 0.80), target=(0.52, 0.0, 0.0), fov=46),
     "wrist": Camera(128, 128, eye=(0.09, 0, -0.01), target=(0.025, 0, 0.14), fov=68, up=(1, 0, 0), on_hand=True),
     "studio": Camera(360, 480, eye=(-0.45, -1.2, 1.0), target=(0.37, 0.03, 0.17), fov=40, scale=2),
 }
@@ -45,14 +47,21 @@ class Photographer:
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
         self._shadows = Shadows(bench)
-        self._fixed = {name: _lens(camera, camera.eye, camera.target, camera.up) for name, camera in CAMERAS.items() if not camera.on_hand}
+        self._look = LOOKS[bench.layout.look]
+        self._fixed = {}
+        for index, (name, camera) in enumerate(CAMERAS.items()):
+            if not camera.on_hand:
+                eye, target = jitter(self._look, bench.seed, index)
+                self._fixed[name] = _lens(camera, camera.eye + eye, camera.target + target, camera.up)._replace(look=self._look)
 
-    def take(self, name: str) -> Image:
-        """uint8[height, width, 3], RGB."""
+    def take(self, name: str, side: int | None = None) -> Image:
+        """uint8[height, width, 3], RGB; `side`: another height and width of a square picture, px."""
         camera = CAMERAS[name]
         lens = self.lens(name)
+        if side is not None:
+            lens = lens._replace(height=side, width=side)
         behind = self._shadows.over(lens) if name in self._fixed else moving_backdrop(lens)
-        size = (camera.width * camera.scale, camera.height * camera.scale)
+        size = (lens.width * camera.scale, lens.height * camera.scale)
         pixels, drawn = draw(self._bench.bullet, lens.enlarged(camera.scale))
         if camera.scale > 1:
             behind = behind.resize(size, Resampling.NEAREST)
@@ -61,7 +70,7 @@ class Photographer:
 
     def lens(self, name: str) -> Lens:
         """Where a camera is now and how it looks, at the size of its picture."""
-        return self._fixed[name] if name in self._fixed else self._hand_lens(CAMERAS[name])
+        return self._fixed[name] if name in self._fixed else self._hand_lens(CAMERAS[name])._replace(look=self._look)
 
     def _hand_lens(self, camera: Camera) -> Lens:
         panda = self._bench.panda

@@ -12,6 +12,7 @@ drawer: closed                           # open | closed | none
 button: true                             # the button and its light
 light: dark                              # lit | dark
 lid: none                                # left | right: the bay that it covers | none: no bays
+look: oak                                # or walnut, lab, evening, slate: colours, light, cameras; some mirror the furniture
 motion: false                            # true: tells how things on the table are moved and turned
 lever: none                              # up | down (its lamp is lit | dark) | none
 knob: none                               # mark 1 | mark 2 | mark 3 | none
@@ -29,6 +30,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 from agent.errors import ConfigError, hint
 from agent.types import Frozen
 from sim import loose, objects
+from sim.looks import LOOKS
 from sim.parts import store
 
 SCENES = Path(__file__).parent / "scenes"
@@ -93,6 +95,7 @@ class Layout(Frozen):
     knob: Annotated[Literal["mark 1", "mark 2", "mark 3", "none"], BeforeValidator(_word)] = "none"
 
     motion: bool = False
+    look: Literal["oak", "walnut", "lab", "evening", "slate"] = "oak"
 
     @property
     def has_console(self) -> bool:
@@ -101,22 +104,27 @@ class Layout(Frozen):
     @property
     def cabinet_at(self) -> tuple[float, float]:
         """Middle of the cabinet's front, x and y, m."""
-        return CABINET_AT if self.lid == "none" else BENCH_CABINET_AT
+        return self._sided(CABINET_AT if self.lid == "none" else BENCH_CABINET_AT)
 
     @property
     def panel_at(self) -> tuple[float, float]:
         """Middle of the button's panel, x and y, m."""
-        return BENCH_PANEL_AT if self.has_console else PANEL_AT
+        return self._sided(BENCH_PANEL_AT if self.has_console else PANEL_AT)
 
     @property
     def console_at(self) -> tuple[float, float]:
         """Middle of the console with lever and knob, x and y, m."""
-        return CONSOLE_AT
+        return self._sided(CONSOLE_AT)
 
     @property
     def regions(self) -> Regions:
         """Where loose things start, ((x, x), (y, y)), m."""
-        return BENCH_REGIONS if self.has_console else REGIONS
+        regions = BENCH_REGIONS if self.has_console else REGIONS
+        return tuple((x, (-y[1], -y[0])) for x, y in regions) if LOOKS[self.look].mirrored else regions
+
+    def _sided(self, at: tuple[float, float]) -> tuple[float, float]:
+        """On the other side in a mirrored look."""
+        return (at[0], -at[1]) if LOOKS[self.look].mirrored else at
 
 
 class Pose(NamedTuple):
