@@ -1,6 +1,6 @@
 """What the workbench costs: ms of CPU per camera frame beside the stock Panda, control steps/s without cameras, resident memory.
 
-    python benchmarks/sim_speed.py [--frames 30] [--steps 300]
+    python benchmarks/sim_speed.py [--scene tabletop] [--frames 30] [--steps 300]
 
 CPU time of this process (time.process_time), so other load on the machine disturbs little; best and median of the repeats.
 """
@@ -21,8 +21,9 @@ from rich.table import Table
 
 from sim import objects
 from sim.backdrop import draw
-from sim.layout import CABINET_AT, PANEL_AT, kind_and_colour
+from sim.layout import kind_and_colour
 from sim.meshes import cached_file
+from sim.parts import console, store
 from sim.robot import RATE_HZ, SimRobot
 from sim.world import Bullet
 
@@ -47,8 +48,13 @@ def stock_bench(robot: SimRobot) -> Bullet:
         stock.resetJointState(panda, joint, ours.bullet.getJointState(ours.panda.body, joint)[0])
     shape = stock.createVisualShape(pybullet.GEOM_BOX, halfExtents=[side / 2 for side in objects.TABLE], rgbaColor=(*objects.WOOD, 1))
     stock.createMultiBody(0, -1, shape, (objects.TABLE_X, 0, -objects.TABLE[2] / 2))
-    stock.loadURDF(str(cached_file(objects.drawer(), ".urdf")), (*CABINET_AT, 0), useFixedBase=True)
-    stock.loadURDF(str(cached_file(objects.panel(), ".urdf")), (*PANEL_AT, 0), useFixedBase=True)
+    layout = ours.layout
+    stock.loadURDF(str(cached_file(objects.drawer(), ".urdf")), (*layout.cabinet_at, 0), useFixedBase=True)
+    stock.loadURDF(str(cached_file(objects.panel(), ".urdf")), (*layout.panel_at, 0), useFixedBase=True)
+    if layout.lid != "none":
+        stock.loadURDF(str(cached_file(store.urdf(), ".urdf")), (*layout.cabinet_at, 0), useFixedBase=True)
+    if layout.has_console:
+        stock.loadURDF(str(cached_file(console.urdf(True, True), ".urdf")), (*layout.console_at, 0), useFixedBase=True)
     for item in (item for item in ours.items.values() if item.loose):
         kind, colour = kind_and_colour(item.name)
         urdf = (objects.block if kind == "block" else objects.bowl)(objects.COLOURS[colour])
@@ -74,6 +80,19 @@ def frames(robot: SimRobot, repeats: int) -> Table:
     return table
 
 
+def cameras(robot: SimRobot, repeats: int) -> Table:
+    """All cameras of one control step together, at the sizes that models are fed with."""
+    stock, photographer = stock_bench(robot), robot._camera
+    table = Table("cameras", "ours, best", "ours, median", "stock Panda, best", "stock, median", title="CPU ms per step for cameras")
+    for names, side in ((("front", "wrist"), 128), (("front", "shoulder", "wrist"), 224)):
+        lenses = [photographer.lens(name)._replace(height=side, width=side) for name in names]
+        ours = cpu_ms(lambda names=names, side=side: [photographer.take(name, side) for name in names], repeats)
+        theirs = cpu_ms(lambda lenses=lenses: [draw(stock, lens) for lens in lenses], repeats)
+        table.add_row(f"{len(names)} × {side} px", *(f"{value:.1f}" for value in (*ours, *theirs)))
+    stock.disconnect()
+    return table
+
+
 def steps(robot: SimRobot, count: int) -> Table:
     row = np.array([*robot.observe([]).state[7:13], 1.0], dtype=np.float32)
     middle = row.copy()
@@ -94,19 +113,21 @@ def steps(robot: SimRobot, count: int) -> Table:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--scene", default="tabletop")
     parser.add_argument("--frames", type=int, default=30)
     parser.add_argument("--steps", type=int, default=300)
     arguments = parser.parse_args()
-    console, before = Console(), memory_mb()
+    screen, before = Console(), memory_mb()
     began = time.process_time()
-    robot = SimRobot(seed=0)
+    robot = SimRobot(arguments.scene, seed=0)
     robot.observe()
     built = time.process_time() - began
-    console.print(f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}")
-    console.print(f"World built and seen by all cameras: {built:.2f} s of CPU")
-    console.print(f"Resident: {memory_mb():.0f} MB, of which {memory_mb() - before:.0f} MB since the imports")
-    console.print(steps(robot, arguments.steps))
-    console.print(frames(robot, arguments.frames))
+    screen.print(f"{platform.machine()}, {platform.system()}, Python {platform.python_version()}")
+    screen.print(f"World built and seen by all cameras: {built:.2f} s of CPU")
+    screen.print(f"Resident: {memory_mb():.0f} MB, of which {memory_mb() - before:.0f} MB since the imports")
+    screen.print(steps(robot, arguments.steps))
+    screen.print(cameras(robot, arguments.frames))
+    screen.print(frames(robot, arguments.frames))
 
 
 if __name__ == "__main__":

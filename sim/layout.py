@@ -47,7 +47,7 @@ ZONES = ((0.275, -0.385), (0.245, -0.215), (0.245, 0.215), (0.275, 0.385))
 """Where zones are: in front of where loose things start, at the corners of the robot's reach."""
 CABINET_AT = (0.57, 0.33)
 PANEL_AT = (0.67, -0.32)
-BENCH_CABINET_AT, BENCH_PANEL_AT, CONSOLE_AT = (0.57, 0.30), (0.69, -0.32), (0.685, -0.115)
+BENCH_CABINET_AT, BENCH_PANEL_AT, CONSOLE_AT = (0.57, 0.30), (0.69, -0.32), (0.69, -0.115)
 """Where they stand with bays on the cabinet, and with a console beside the panel."""
 BAY_ROOM = (0.018, 0.016, 0.3)
 """How far from the middle of a bay a block starts at most, x and y, m, and how far it is turned, rad: the open hand fits around it."""

@@ -14,8 +14,8 @@ from sim.parts.part import Hull, Part, hinge
 if TYPE_CHECKING:
     from sim.bench import Bench
 
-CONSOLE: XYZ = (0.19, 0.27, 0.03)
-FRONT_X, BACK_X = -0.045, 0.055
+CONSOLE: XYZ = (0.22, 0.27, 0.03)
+FRONT_X, BACK_X = -0.05, 0.055
 """What is moved stands in front, the lamp behind; from the console's middle, m."""
 LEVER_Y, KNOB_Y = -0.065, 0.070
 LEVER_SWING, LEVER_TORQUE, LEVER_PUSH, LEVER_SPEED = 0.45, 0.15, 3.0, 4.0
@@ -42,7 +42,7 @@ class Console(Part):
         self._bench = bench
         x, y = bench.layout.console_at
         has_lever, has_knob = bench.layout.lever != "none", bench.layout.knob != "none"
-        self._body = body = bench.add_fixture("console", _urdf(has_lever, has_knob), (x, y, 0.0))
+        self._body = body = bench.add_fixture("console", urdf(has_lever, has_knob), (x, y, 0.0))
         self._lever = self._knob = -1
         self.up, self._force = bench.layout.lever == "up", LEVER_TORQUE
         if has_lever:
@@ -107,8 +107,6 @@ class Console(Part):
         if self._lever >= 0:
             hulls += [(self._body, self._lever, LEVER_GRIP, (0, 0, LEVER_LONG)),
                       (self._body, self._bench.items["lamp"].link, LAMP, (0, 0, LAMP[2] / 2))]  # fmt: skip
-        if self._knob >= 0:
-            hulls.append((self._body, self._knob, KNOB_FIN, (0, 0, KNOB_GRASP)))
         return hulls
 
 
@@ -116,16 +114,16 @@ def _cylinder(radius: float, length: float) -> str:
     return f'<cylinder radius="{radius:.4f}" length="{length:.4f}"/>'
 
 
-def _urdf(lever: bool, knob: bool) -> str:
+def urdf(lever: bool, knob: bool) -> str:
     """Its frame: floor level, middle of the console."""
     seen, parts = _solid(_box(CONSOLE), (0, 0, CONSOLE[2] / 2), DARK), ""
     if lever:
         seen += _visual(_box((0.07, 0.026, 0.004)), (FRONT_X, LEVER_Y, CONSOLE[2] + 0.001), METAL)
-        seen += _visual(_cylinder(0.006, 0.03), (BACK_X, LEVER_Y, CONSOLE[2] + 0.015), METAL)
-        seen += _visual(_cylinder(0.022, 0.006), (BACK_X, LEVER_Y, CONSOLE[2] + 0.003), METAL)
+        seen += _visual(_box((0.010, 0.010, 0.03)), (BACK_X, LEVER_Y, CONSOLE[2] + 0.015), METAL)
+        seen += _visual(_box((0.040, 0.040, 0.006)), (BACK_X, LEVER_Y, CONSOLE[2] + 0.003), METAL)
         parts += _lever_parts()
     if knob:
-        seen += "".join(_visual(_cylinder(0.0042, 0.003), (*dot, CONSOLE[2] + 0.001), SHELL) for dot in _dots())
+        seen += "".join(_visual(_box((0.014, 0.0045, 0.003)), (x, y, CONSOLE[2] + 0.001), SHELL, (0, 0, yaw)) for x, y, yaw in _ticks())
         parts += _knob_parts()
     return _robot("console", _link("base", seen, 0.0) + parts)
 
@@ -152,14 +150,14 @@ def _knob_parts() -> str:
     return parts + _link("pointer", pointer, 0.001) + fixed
 
 
-def _dots() -> list[tuple[float, float]]:
-    """One dot at mark 1, two at mark 2, three at mark 3, in arcs around the knob."""
-    dots = []
+def _ticks() -> list[tuple[float, float, float]]:
+    """One tick at mark 1, two at mark 2, three at mark 3, around the knob: x, y, m, and which way they point, rad."""
+    ticks = []
     for count, angle in enumerate(MARKS.values(), start=1):
         for index in range(count):
-            bearing = angle + 0.30 * (index - (count - 1) / 2)
-            dots.append((FRONT_X + 0.042 * cos(bearing), KNOB_Y + 0.042 * sin(bearing)))
-    return dots
+            bearing = angle + 0.24 * (index - (count - 1) / 2)
+            ticks.append((FRONT_X + 0.044 * cos(bearing), KNOB_Y + 0.044 * sin(bearing), bearing))
+    return ticks
 
 
 def _shade_mesh(steps: int = 24) -> str:

@@ -27,7 +27,7 @@ class Part:
         return []
 
     def hulls(self) -> list[Hull]:
-        """Boxes whose shadows are drawn."""
+        """Boxes whose shadows are drawn on the table."""
         return []
 
 

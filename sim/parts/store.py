@@ -37,7 +37,7 @@ class Store(Part):
     def __init__(self, bench: "Bench") -> None:
         self._bench = bench
         x, y = bench.layout.cabinet_at
-        self._body = body = bench.add_fixture("store", _urdf(), (x, y, 0.0))
+        self._body = body = bench.add_fixture("store", urdf(), (x, y, 0.0))
         self._lid = bench.register("lid", "lid", body, "lid", LID, (0, 0, LID_GRASP))
         for name, side in (("left bay", 1), ("right bay", -1)):
             bench.register(name, "bay", body, "base", BAY, (BAY_X, side * BAY_Y, FLOOR_TOP))
@@ -64,11 +64,10 @@ class Store(Part):
 
     def hulls(self) -> list[Hull]:
         depth, width, _ = CABINET
-        return [(self._body, -1, (depth, width, TALL), (depth / 2, 0, FLOOR_TOP + TALL / 2)), (self._body, self._lid, LID, (0, 0, 0)),
-                (self._body, self._lid, LID_HANDLE, (0, 0, (LID[2] + LID_HANDLE[2]) / 2))]  # fmt: skip
+        return [(self._body, -1, (depth, width, TALL), (depth / 2, 0, FLOOR_TOP + TALL / 2))]
 
 
-def _urdf() -> str:
+def urdf() -> str:
     """Its frame: floor level, middle of the cabinet's front, as the cabinet's."""
     depth, width, _ = CABINET
     middle = FLOOR_TOP + TALL / 2
