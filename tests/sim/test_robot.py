@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agent.errors import RobotError, WrongShape
+from agent.testing import check_robot
 from agent.types import Robot
 from sim.robot import PANDA, SimRobot
 from tests.sim.driver import Driver
@@ -161,3 +162,8 @@ def test_another_thread_may_look_while_one_drives() -> None:
         robot.apply(row)
     watcher.join(timeout=20)
     assert not faults and not watcher.is_alive()
+
+
+def test_it_keeps_the_contract_of_a_robot() -> None:
+    robot = SimRobot(seed=6)
+    check_robot(robot, Driver(robot).row)
