@@ -229,7 +229,8 @@ def open_policy(config: Config, local: bool, progress: Progress) -> Iterator[Pol
         progress("loading the policy")
         yield make_policy(config.policy)
         return
-    from agent.executor.serve import find_server, serve_policy
+    from agent.executor.running import find_server
+    from agent.executor.serve import serve_policy
 
     deadline_s = config.executor.chunk_deadline_s
     if (found := find_server()) is not None and found.policy == config.policy.name:
@@ -269,7 +270,8 @@ def replay_run(config: Config, folder: Path) -> Verdict:
 
 def serve_until_interrupted(config: Config, progress: Progress) -> None:
     """Keep the policy of `config` served, where `saydo run` finds it, until Ctrl-C."""
-    from agent.executor.serve import announced, serve_policy
+    from agent.executor.running import announced
+    from agent.executor.serve import serve_policy
 
     make = partial(make_policy, config.policy)
     with serve_policy(make, config.serve, progress) as served, announced(served, config.policy.name):
