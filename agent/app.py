@@ -172,6 +172,7 @@ def open_agent(
         run = Run.open(resume) if resume else Run.create(config.runs.folder, words, about(config, local, disturbances))
         stack.callback(run.close)
         run.listen(watch)
+        watch({"kind": "opened", "folder": str(run.folder)})
         progress("building the world")
         body = build_robot(config, disturbances)
         stack.callback(getattr(body, "close", lambda: None))
