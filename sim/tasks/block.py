@@ -1,0 +1,54 @@
+"""Blocks: lift one, put one beside another thing."""
+
+from collections.abc import Callable, Iterator
+from functools import partial
+
+from agent.types import Scene
+from sim.tasks.task import BESIDE, Measure, Task, Template, anywhere, at_hand, fetch, pick, place_of
+
+LIFTED_M = 0.05
+
+
+def lifted(thing: str) -> Measure:
+    """Held, and at least 5 cm above where it began."""
+
+    def measure(scene: Scene, start: Scene) -> float:
+        up = (scene.find(thing).position[2] - start.find(thing).position[2]) / LIFTED_M
+        return min(up, 1.0) if scene.holding == thing else min(up, 0.9) if up > 0 and scene.holding is None else 0.0
+
+    return measure
+
+
+def lift(scene: Scene) -> Iterator[Task]:
+    for thing, needs in at_hand(scene):
+        where = place_of(scene, thing)
+        if where is not None:
+            yield Task("lift", f"pick up the {thing}", (pick(thing),), {"thing": thing}, (("holding", thing),), needs,
+                       may_move=(thing,), keeps_grip=True, measure=lifted(thing))  # fmt: skip
+
+
+def beside(relation: str, scene: Scene) -> Iterator[Task]:
+    """Only where it is not so already; of a thing that was put down somewhere nobody knows whether it is."""
+    for thing, needs in at_hand(scene):
+        for target in scene.names("block", "bowl"):
+            if target == thing or ("on", target, "table") not in scene.facts:
+                continue
+            on_table = place_of(scene, thing) == ("on", thing, "table")
+            if on_table and (scene.has("somewhere", thing) or scene.has("somewhere", target)):
+                continue
+            goal = (relation, thing, target)
+            requires = (*needs, ("on", target, "table"))
+            yield Task(relation, f"put the {thing} {relation} the {target}", fetch(scene, thing, relation, target),
+                       {"thing": thing, "target": target}, (goal,), requires, (goal,), (thing, target))  # fmt: skip
+
+
+def one_beside(relation: str) -> Template:
+    tasks: Callable[[Scene], Iterator[Task]] = partial(beside, relation)
+    distance = "a gap under 6 cm" if relation == "next to" else "within 35° of that bearing, centres under 25 cm apart"
+    return Template(relation, f"The thing stands on the table {relation} the other: {distance}.", tasks, anywhere, ("precise",))
+
+
+TEMPLATES = (
+    Template("lift", "The block is in the hand, at least 5 cm above where it began.", lift, anywhere),
+    *map(one_beside, BESIDE),
+)
