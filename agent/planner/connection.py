@@ -24,6 +24,8 @@ from agent.errors import ModelServerError
 from agent.types import clip_text
 
 Answer = TypeVar("Answer")
+Client = OpenAI
+"""The SDK's client; what a scorer sends its request with."""
 TRIES = 3
 """For errors that come at once (5xx, broken connection); 429 is tried as often as the deadline allows."""
 PAUSE_S = 0.4
