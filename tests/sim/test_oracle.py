@@ -250,6 +250,31 @@ def test_what_it_does_not_know_is_refused_in_words_and_for_good(subtask: Subtask
     assert says in str(caught.value) and getattr(caught.value, "refused", False)
 
 
+def test_it_says_where_there_is_no_room_instead_of_pushing_into_it() -> None:
+    rng = np.random.default_rng(11)
+    high = np.array([0.4, 0.0, 0.3])
+
+    def refusal(call: Skill, *moved: Thing, out: float = 0.0, holding: str | None = None) -> str:
+        world = scene(rng, out, holding)
+        by_name = {other.name: other for other in moved}
+        world = world.model_copy(update={"things": tuple(by_name.get(t.name, t) for t in world.things)})
+        with pytest.raises(PolicyError) as caught:
+            Oracle().predict(seen(world, high, np.zeros(3), 0.04 if holding else 0.08), call.subtask)
+        return str(caught.value)
+
+    carried = thing("red block", (0.4, 0.0), 0.0, 0.3)
+    in_drawer = Place(thing="red block", relation="in", target="drawer")
+    assert "Open it first" in refusal(in_drawer, carried, out=0.04, holding="red block")
+    shut_in = thing("red block", (0.62, 0.30), 0.0, 0.034)
+    assert "no room for the hand" in refusal(Pick(thing="red block"), shut_in)
+    base, top = thing("green block", (0.45, 0.0)), thing("blue block", (0.45, 0.0), 0.0, 0.06)
+    assert "blue block stands on" in refusal(Stack(thing="red block", target="green block"), carried, base, top, holding="red block")
+    assert "no room for the hand" in refusal(Pick(thing="green block"), base, top)
+    near = thing("green block", (0.31, 0.02))
+    beyond = Place(thing="red block", relation="in front of", target="green block")
+    assert "within reach in front of" in refusal(beyond, carried, near, holding="red block")
+
+
 def test_names_that_are_not_there_and_missing_truth_are_errors_that_help() -> None:
     world = scene(np.random.default_rng(0))
     observation = seen(world, np.array([0.4, 0.0, 0.3]), np.zeros(3), 0.08)
