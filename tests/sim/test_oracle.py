@@ -16,7 +16,7 @@ from sim.oracle.grasps import FARTHEST, choose_grasp, surroundings
 from sim.oracle.imagined import Imagined, span
 from sim.oracle.moves import MOVES, NEEDS
 from sim.oracle.spots import BEARINGS, find_spot, short_of_reach
-from sim.robot import PANDA
+from sim.robot import PANDA, SimRobot
 
 SPEED, TURN, DT = 0.6, 3.0, 0.05
 LOW, HIGH = np.array([[0.15, 0.85], [-0.60, 0.60], [0.005, 0.80]]).T
@@ -284,6 +284,22 @@ def test_names_that_are_not_there_and_missing_truth_are_errors_that_help() -> No
         Oracle().predict(Observation(tick=0, time=0.0, state=observation.state), Pick(thing="red block").subtask)
     with pytest.raises(PolicyError, match=str(len(STATE))):
         Oracle().predict(Observation(tick=0, time=0.0, state=np.zeros(3, np.float32), scene=world), Pick(thing="red block").subtask)
+
+
+@pytest.mark.parametrize("call", [Pick(thing="red block"), Open(thing="drawer"), Press(thing="button")], ids=lambda call: call.words)
+def test_the_arm_goes_as_the_oracle_imagines(call: Skill) -> None:
+    robot, oracle = SimRobot(seed=7), Oracle()
+    try:
+        for _ in range(4):
+            before = robot.observe(())
+            imagined = ahead(before, call.subtask, 16).state[7:13]
+            for row in oracle.predict(before, call.subtask).actions[:16]:
+                robot.apply(row)
+            measured = robot.observe(()).state[7:13]
+            assert np.abs(measured[:3] - imagined[:3]).max() < 0.004
+            assert np.abs(measured[3:] - imagined[3:]).max() < 0.02
+    finally:
+        robot.close()
 
 
 @pytest.mark.parametrize("name", SKILLS)
