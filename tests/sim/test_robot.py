@@ -145,6 +145,16 @@ def test_two_robots_in_one_process_are_strangers() -> None:
     assert first.fingerprint() == alone.fingerprint()
 
 
+def test_a_closed_robot_says_so_and_touches_no_newer_world() -> None:
+    old = SimRobot(seed=1)
+    old.close()
+    new, alike = SimRobot(seed=2), SimRobot(seed=2)
+    for use in (lambda: old.observe([]), lambda: old.apply(Driver(new).row), old.stop, old.fingerprint):
+        with pytest.raises(RobotError, match="closed"):
+            use()
+    assert new.fingerprint() == alike.fingerprint()
+
+
 def test_another_thread_may_look_while_one_drives() -> None:
     robot = SimRobot(seed=1)
     faults: list[Exception] = []
