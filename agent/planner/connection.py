@@ -123,7 +123,7 @@ class ModelServer:
                 cause = self._safe(str(error.__cause__ or error)) or type(error.__cause__ or error).__name__
                 broken = isinstance(error.__cause__ or error, httpx2.RemoteProtocolError | httpx2.ReadError)
                 happened = f"the connection broke in the middle of the answer ({cause})" if broken else f"it cannot be reached ({cause})"
-                return self._failed(what, happened, "Start it, correct planner.base_url")
+                return self._failed(what, happened, "Look into its log" if broken else "Start it, correct planner.base_url")
             case None:
                 return self._failed(
                     what, f"its answer made no sense ({said})", "Check that planner.base_url is an OpenAI-compatible server"
