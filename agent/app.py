@@ -234,7 +234,7 @@ def open_policy(config: Config, local: bool, progress: Progress) -> Iterator[Pol
     from agent.executor.serve import serve_policy
 
     deadline_s = config.executor.chunk_deadline_s
-    if (found := find_server()) is not None and found.policy == config.policy.name:
+    if (found := find_server()) is not None and found.policy == config.policy.label:
         progress(f"using the policy server at {found.addresses[0]}")
         with found.connect(deadline_s) as policy:
             yield policy
@@ -275,8 +275,8 @@ def serve_until_interrupted(config: Config, progress: Progress) -> None:
     from agent.executor.serve import serve_policy
 
     make = partial(make_policy, config.policy)
-    with serve_policy(make, config.serve, progress) as served, announced(served, config.policy.name):
-        progress(f"policy '{config.policy.name}' at {', '.join(served.addresses())}; Ctrl-C ends it")
+    with serve_policy(make, config.serve, progress, port=config.serve.port) as served, announced(served, config.policy.label):
+        progress(f"policy '{config.policy.label}' at {served.front} ({', '.join(served.addresses())}); Ctrl-C ends it")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:
