@@ -22,7 +22,7 @@ from agent.executor.record import Recorder
 from agent.executor.run import Run
 from agent.executor.safety import Guard
 from agent.graph import UNCONFIRMED, Context, build_graph, seen
-from agent.mailbox import Mailbox, is_go_on
+from agent.mailbox import Mailbox, is_correction, is_go_on, is_question
 from agent.planner.decision import Step
 from agent.planner.memory import Memory
 from agent.planner.saycan import Planner
@@ -33,7 +33,7 @@ from agent.types import Frozen, Outcome, Policy, Robot, Scene, Subtask
 
 Progress = Callable[[str], None]
 Watch = Callable[[dict[str, Any]], None]
-RunStatus = Literal["done", "failed", "declined", "stopped", "asked"]
+RunStatus = Literal["done", "failed", "declined", "stopped", "answered", "asked"]
 STORED = ("agent.types.Scene", "agent.types.Outcome", "agent.planner.decision.Decision", "agent.planner.decision.Step")
 
 
@@ -81,13 +81,16 @@ class Agent:
         return seen(self.robot)
 
     def tell(self, words: str) -> Result:
-        """Say something to the robot and wait until it is done, asks, or stands still. Speak to `mailbox` to interrupt."""
+        """Say something to the robot and wait until it is done, asks, or stands still. Speak to `mailbox` to interrupt.
+
+        After a stop, "go on" takes up what was interrupted and a correction changes it; anything else is a new instruction.
+        """
         before = self.result
         if before is not None and before.status == "asked":
             return self._go(Command(resume=words))
         self.emit("said", by="person", words=words)
-        if before is not None and before.status == "stopped":
-            said = self.graph.get_state(self.thread).values["said"]
+        if before is not None and before.status != "done" and (is_go_on(words) or is_correction(words)):
+            said = [earlier for earlier in self.graph.get_state(self.thread).values["said"] if not is_question(earlier)]
             return self._go({"said": said if is_go_on(words) else [*said, words], "decisions": 0})
         return self._go({"said": [words], "history": self._past(), "decisions": 0})
 

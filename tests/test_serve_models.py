@@ -65,7 +65,8 @@ def test_a_checkpoint_is_served_and_drives_the_workbench(name: str, tmp_path: Pa
             there = remote.predict(seen, PUSH)
         assert np.array_equal(here.actions, there.actions)
         words = [sys.executable, "-m", "agent", "run", "--json", "--no-video", "--policy", name, "--checkpoint", str(folder)]
-        shown = subprocess.run([*words, "--runs", str(tmp_path / "runs"), "press the button"], capture_output=True, text=True, timeout=200, env=dict(os.environ))
+        words += ["--runs", str(tmp_path / "runs"), "press the button"]
+        shown = subprocess.run(words, capture_output=True, text=True, timeout=200, env=dict(os.environ))
     result = json.loads(shown.stdout.splitlines()[-1])
     assert result["status"] in ("asked", "failed"), "random weights press no button; what matters is that the loop ran and ended safely"
     assert result["subtasks"] and all(step["outcome"]["confirmed"] for step in result["subtasks"])
