@@ -56,8 +56,8 @@ def seconds(ticks: float | None, rate_hz: float = 20.0) -> str:
 def spans(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
     """Where each rate and its interval are drawn, px: y, low, high, at; and how good it is."""
     marks = ["good" if row["success"] >= 0.95 else "fair" if row["success"] >= 0.8 else "poor" for row in rows]
-    return [{**row, "y": LINE * i + LINE / 2, "from": WIDE * row["low"], "to": WIDE * row["high"], "at": WIDE * row["success"], "mark": mark}
-            for i, (row, mark) in enumerate(zip(rows, marks, strict=True))]  # fmt: skip
+    return [{**row, "mark": mark, "y": LINE * i + LINE / 2, "at": WIDE * row["success"], "from": WIDE * row["low"],
+             "to": WIDE * row["high"]} for i, (row, mark) in enumerate(zip(rows, marks, strict=True))]  # fmt: skip
 
 
 def steps(rows: list[dict[str, Any]], high: int = 160, wide: int = 74) -> list[dict[str, Any]]:

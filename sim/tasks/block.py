@@ -33,11 +33,12 @@ def beside(relation: str, scene: Scene) -> Iterator[Task]:
         for target in scene.names("block", "bowl"):
             if target == thing or ("on", target, "table") not in scene.facts:
                 continue
+            free = (("clear", target),) if target in scene.names("block") else ()
             on_table = place_of(scene, thing) == ("on", thing, "table")
             if on_table and (scene.has("somewhere", thing) or scene.has("somewhere", target)):
                 continue
             goal = (relation, thing, target)
-            requires = (*needs, ("on", target, "table"))
+            requires = (*needs, ("on", target, "table"), *free)
             yield Task(relation, f"put the {thing} {relation} the {target}", fetch(scene, thing, relation, target),
                        {"thing": thing, "target": target}, (goal,), requires, (goal,), (thing, target))  # fmt: skip
 

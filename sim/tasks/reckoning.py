@@ -23,7 +23,7 @@ STAYS = ("in", "on", "clear", "open", "closed", "lit", "dark", *BESIDE, "somewhe
 def first_scene(layout: Layout, seed: int) -> Scene:
     """The scene in which SimRobot(layout, seed) begins: the same things, places and lasting facts, without building it."""
     poses = arrange(layout, np.random.default_rng(seed))
-    things = [Thing(name="table", kind="table", position=(objects.TABLE_X, 0, 0), size=objects.TABLE)]
+    things = [Thing(name="table", kind="table", position=(objects.TABLE_X, 0, -objects.TABLE[2] / 2), size=objects.TABLE)]
     for name, pose in poses.items():
         kind = kind_and_colour(name)[0]
         wide = 2 * objects.BOWL_RADIUS
@@ -136,7 +136,7 @@ def _close(scene: Scene, args: dict[str, str]) -> Scene:
 
 def _press(scene: Scene, args: dict[str, str]) -> Scene:
     was, will = ("lit", "dark") if scene.has("lit", "light") else ("dark", "lit")
-    pressed = scene.model_copy(update={"events": (*scene.events, (scene.tick, ("pressed", args["thing"])))})
+    pressed = scene.model_copy(update={"events": (*scene.events, (scene.tick - 1, ("pressed", args["thing"])))})
     return _swapped(pressed, was, will, "light")
 
 
