@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -116,7 +116,6 @@ class Agent:
         except SaydoError as error:
             confirmed = self.robot.stop()
             if isinstance(error, RecordError):
-                self._close_record(str(error))
                 raise
             why = f"{error}" + ("" if confirmed else f" {UNCONFIRMED}")
             self.emit("broken", why=why, error=type(error).__name__, confirmed=confirmed)
@@ -141,11 +140,6 @@ class Agent:
         )
         self.emit("result", tick=scene.tick, status=self.result.status, why=self.result.why, scene=scene.model_dump(mode="json"))
         return self.result
-
-    def _close_record(self, why: str) -> None:
-        """The last words of a record that cannot be kept any more; some space was held back for them."""
-        with suppress(RecordError):
-            self.record.finish("failed", why)
 
     def finish(self) -> None:
         """Close the record with the last result."""
@@ -172,28 +166,23 @@ def open_agent(
     """
     with ExitStack() as stack:
         library = gather(config.skills)
-        run = Run.open(resume) if resume else Run.create(config.runs.folder, words, about(config, local, disturbances))
-        stack.callback(run.close)
-        run.listen(watch)
-        watch({"kind": "opened", "folder": str(run.folder)})
         progress("building the world")
         body = build_robot(config, disturbances)
         stack.callback(getattr(body, "close", lambda: None))
+        run = Run.open(resume) if resume else Run.create(config.runs.folder, words, about(config, local, disturbances))
+        stack.enter_context(kept(run, watch))
         if resume:
             run.resume(body)
         policy = stack.enter_context(open_policy(config, local, progress))
         mailbox = Mailbox()
         recorder = Recorder(wrap(body, mailbox), run, video=config.runs.video)
-        stack.callback(write_report, run.folder)
         stack.callback(recorder.close)
-        connection = sqlite3.connect(run.folder / "state.sqlite", check_same_thread=False)
-        stack.callback(connection.close)
-        memory = Memory(config.runs.folder / "memory.json")
-        planner = Planner(library, config.planner, memory)
-        stack.callback(planner.close)
         guard = Guard(recorder, config.guard, run.write)
         executor = Executor(guard, policy, config.executor, run.write, lockstep=config.robot.name == "sim")
         stack.callback(executor.close)
+        memory = Memory(config.runs.folder / "memory.json")
+        planner = Planner(library, config.planner, memory)
+        stack.callback(planner.close)
         context = Context(
             robot=guard,
             library=library,
@@ -205,12 +194,36 @@ def open_agent(
             emit=lambda kind, **fields: agent.emit(kind, **fields),
             remember_world=recorder.save_world,
         )
-        agent = Agent(context, run, checkpointer(connection))
+        agent = Agent(context, run, stack.enter_context(checkpoints(run)))
         stack.callback(agent.finish)
         yield agent
 
 
+@contextmanager
+def kept(run: Run, watch: Watch) -> Iterator[None]:
+    """The run is written while this lasts; then its report. What ends it early is its last event."""
+    run.listen(watch)
+    watch({"kind": "opened", "folder": str(run.folder)})
+    try:
+        yield
+    except SaydoError as error:
+        with suppress(RecordError):
+            run.finish("failed", str(error))
+        raise
+    finally:
+        run.close()
+        write_report(run.folder)
+
+
+@contextmanager
+def checkpoints(run: Run) -> Iterator[SqliteSaver]:
+    """The graph's state after every node, in the run's own folder."""
+    with closing(sqlite3.connect(run.folder / "state.sqlite", check_same_thread=False)) as connection:
+        yield checkpointer(connection)
+
+
 def checkpointer(connection: sqlite3.Connection) -> SqliteSaver:
+    """Stores our own types, and no others."""
     allowed = [tuple(name.rsplit(".", 1)) for name in STORED]
     return SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=allowed))
 
