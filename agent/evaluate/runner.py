@@ -17,8 +17,8 @@ from pathlib import Path
 from typing import Any
 
 from agent.config import Config
-from agent.errors import RecordError
-from agent.evaluate.episodes import Episode, episodes_of, play_episode
+from agent.errors import ConfigError, RecordError
+from agent.evaluate.episodes import Episode, episodes_of, play_episode, policy_of
 from agent.evaluate.protocol import Protocol
 from agent.evaluate.results import Line, summed_up
 from agent.executor.files import replace_file
@@ -39,6 +39,7 @@ def evaluate(
     """
     from agent.evaluate.page import write_page
 
+    check_rows(protocol, config)
     episodes = episodes_of(protocol)
     lines = started(protocol, folder)
     waiting = [episode for episode in episodes if episode.key not in lines]
@@ -55,6 +56,13 @@ def evaluate(
     replace_file(folder / "result.json", json.dumps(result, indent=1, ensure_ascii=False).encode())
     write_page(folder, result, ordered)
     return result
+
+
+def check_rows(protocol: Protocol, config: Config) -> None:
+    """ConfigError if a row asks of the policy what it cannot do."""
+    if "alone" in protocol.rows and policy_of(protocol, config, "alone", protocol.seed_base).spec.sees_scene:
+        raise ConfigError(f"The policy '{protocol.policy}' reads no words, so it cannot be given a whole instruction. "
+                          "Leave the row 'alone' out, or give a policy that does.")  # fmt: skip
 
 
 def started(protocol: Protocol, folder: Path) -> dict[str, Line]:

@@ -15,7 +15,7 @@ def wilson(successes: int, n: int) -> tuple[float, float]:
     p = successes / n
     middle = (p + Z * Z / (2 * n)) / (1 + Z * Z / n)
     half = Z * (p * (1 - p) / n + Z * Z / (4 * n * n)) ** 0.5 / (1 + Z * Z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    return min(max(0.0, middle - half), p), max(min(1.0, middle + half), p)
 
 
 def bootstrap(values: Sequence[float], seed: int = 0) -> tuple[float, float]:
