@@ -1,4 +1,4 @@
-"""The command line: `saydo run WORDS`, chat, demo, serve, skills, doctor, replay."""
+"""The command line: `saydo run WORDS`, chat, demo, serve, skills, doctor, replay, eval, weights."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from agent.config import Config, load_config
 from agent.errors import ConfigError, SaydoError
+from agent.evaluate.command import app as evaluation
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -249,6 +250,7 @@ def replay(
     raise typer.Exit(0 if verdict.equal else 1)
 
 
+app.add_typer(evaluation, name="eval")
 weights = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into checkpoints.")
 app.add_typer(weights, name="weights")
 
