@@ -15,7 +15,7 @@ test: $(STAMP)   ## the whole suite
 nightly: $(STAMP) ## the suite and the long runs
 	@SAYDO_NIGHTLY=1 $(BIN)/pytest
 lint: $(STAMP)   ## ruff
-	@$(BIN)/ruff check . && $(BIN)/ruff format --check . 
+	@$(BIN)/ruff check .
 types: $(STAMP)  ## mypy
 	@$(BIN)/mypy
 bench: $(STAMP)  ## every figure in the README, measured here

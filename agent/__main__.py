@@ -1,4 +1,4 @@
-"""The command line: `saydo run WORDS`, chat, demo, serve, skills, doctor, replay."""
+"""The command line: `saydo run WORDS`, chat, demo, serve, skills, doctor, replay, eval, weights."""
 
 import json
 import sys
@@ -12,6 +12,7 @@ from rich.text import Text
 
 from agent.config import Config, load_config
 from agent.errors import ConfigError, SaydoError
+from agent.evaluate.command import app as evaluation
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -32,7 +33,7 @@ Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live sc
 Pace = Annotated[float | None, typer.Option(help="1 = real time, 2 = twice as fast, 0 = as fast as it goes (robot.pace).")]
 Runs = Annotated[Path | None, typer.Option("--runs", help="Folder for run folders (runs.folder).")]
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Record everything but the video.")]
-FAILED = {"done": 0, "asked": 3, "declined": 4, "stopped": 5, "failed": 1}
+EXIT = {"done": 0, "answered": 0, "asked": 3, "declined": 4, "stopped": 5, "failed": 1}
 
 
 def configure(path: Path | None, **options: Any) -> Config:
@@ -58,7 +59,8 @@ def run(
     no_video: NoVideo = False,
     resume: Annotated[str | None, typer.Option(help="Go on with a run that was cut off: its folder, its ID, or `last`.")] = None,
 ) -> None:
-    """Do one instruction and leave a run folder. Exit status: 0 done, 3 asked, 4 declined, 5 stopped, 1 failed, 2 cannot start."""
+    """Do one instruction and leave a run folder. Exit status: 0 done or answered, 1 failed, 2 cannot start, 3 asked, 4 declined,
+    5 stopped."""
     from agent.app import configure_resumed, open_agent
     from agent.chat import Typed, attend, converse, make_view, show
     from agent.executor.run import find_run
@@ -100,7 +102,7 @@ def finish(result: Any, as_json: bool, console: Console) -> None:
     console.print(Text(f"  {result.folder}/report.html", style="dim"), soft_wrap=True)
     if as_json:
         print(json.dumps(result.model_dump(mode="json"), ensure_ascii=False), flush=True)
-    raise typer.Exit(FAILED[result.status])
+    raise typer.Exit(EXIT[result.status])
 
 
 @app.command()
@@ -248,6 +250,7 @@ def replay(
     raise typer.Exit(0 if verdict.equal else 1)
 
 
+app.add_typer(evaluation, name="eval")
 weights = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into checkpoints.")
 app.add_typer(weights, name="weights")
 

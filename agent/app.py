@@ -4,7 +4,7 @@ import sqlite3
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, closing, contextmanager, suppress
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +22,7 @@ from agent.executor.record import Recorder
 from agent.executor.run import Run
 from agent.executor.safety import Guard
 from agent.graph import UNCONFIRMED, Context, build_graph, seen
-from agent.mailbox import Mailbox, is_go_on
+from agent.mailbox import Mailbox, is_correction, is_go_on, is_question
 from agent.planner.decision import Step
 from agent.planner.memory import Memory
 from agent.planner.saycan import Planner
@@ -33,7 +33,7 @@ from agent.types import Frozen, Outcome, Policy, Robot, Scene, Subtask
 
 Progress = Callable[[str], None]
 Watch = Callable[[dict[str, Any]], None]
-RunStatus = Literal["done", "failed", "declined", "stopped", "asked"]
+RunStatus = Literal["done", "failed", "declined", "stopped", "answered", "asked"]
 STORED = ("agent.types.Scene", "agent.types.Outcome", "agent.planner.decision.Decision", "agent.planner.decision.Step")
 
 
@@ -81,13 +81,16 @@ class Agent:
         return seen(self.robot)
 
     def tell(self, words: str) -> Result:
-        """Say something to the robot and wait until it is done, asks, or stands still. Speak to `mailbox` to interrupt."""
+        """Say something to the robot and wait until it is done, asks, or stands still. Speak to `mailbox` to interrupt.
+
+        After a stop, "go on" takes up what was interrupted and a correction changes it; anything else is a new instruction.
+        """
         before = self.result
         if before is not None and before.status == "asked":
             return self._go(Command(resume=words))
         self.emit("said", by="person", words=words)
-        if before is not None and before.status == "stopped":
-            said = self.graph.get_state(self.thread).values["said"]
+        if before is not None and before.status != "done" and (is_go_on(words) or is_correction(words)):
+            said = [earlier for earlier in self.graph.get_state(self.thread).values["said"] if not is_question(earlier)]
             return self._go({"said": said if is_go_on(words) else [*said, words], "decisions": 0})
         return self._go({"said": [words], "history": self._past(), "decisions": 0})
 
@@ -113,7 +116,6 @@ class Agent:
         except SaydoError as error:
             confirmed = self.robot.stop()
             if isinstance(error, RecordError):
-                self._close_record(str(error))
                 raise
             why = f"{error}" + ("" if confirmed else f" {UNCONFIRMED}")
             self.emit("broken", why=why, error=type(error).__name__, confirmed=confirmed)
@@ -138,11 +140,6 @@ class Agent:
         )
         self.emit("result", tick=scene.tick, status=self.result.status, why=self.result.why, scene=scene.model_dump(mode="json"))
         return self.result
-
-    def _close_record(self, why: str) -> None:
-        """The last words of a record that cannot be kept any more; some space was held back for them."""
-        with suppress(RecordError):
-            self.record.finish("failed", why)
 
     def finish(self) -> None:
         """Close the record with the last result."""
@@ -169,27 +166,23 @@ def open_agent(
     """
     with ExitStack() as stack:
         library = gather(config.skills)
-        run = Run.open(resume) if resume else Run.create(config.runs.folder, words, about(config, local, disturbances))
-        stack.callback(run.close)
-        run.listen(watch)
         progress("building the world")
         body = build_robot(config, disturbances)
         stack.callback(getattr(body, "close", lambda: None))
+        run = Run.open(resume) if resume else Run.create(config.runs.folder, words, about(config, local, disturbances))
+        stack.enter_context(kept(run, watch))
         if resume:
             run.resume(body)
         policy = stack.enter_context(open_policy(config, local, progress))
         mailbox = Mailbox()
         recorder = Recorder(wrap(body, mailbox), run, video=config.runs.video)
-        stack.callback(write_report, run.folder)
         stack.callback(recorder.close)
-        connection = sqlite3.connect(run.folder / "state.sqlite", check_same_thread=False)
-        stack.callback(connection.close)
-        memory = Memory(config.runs.folder / "memory.json")
-        planner = Planner(library, config.planner, memory)
-        stack.callback(planner.close)
         guard = Guard(recorder, config.guard, run.write)
         executor = Executor(guard, policy, config.executor, run.write, lockstep=config.robot.name == "sim")
         stack.callback(executor.close)
+        memory = Memory(config.runs.folder / "memory.json")
+        planner = Planner(library, config.planner, memory)
+        stack.callback(planner.close)
         context = Context(
             robot=guard,
             library=library,
@@ -201,12 +194,36 @@ def open_agent(
             emit=lambda kind, **fields: agent.emit(kind, **fields),
             remember_world=recorder.save_world,
         )
-        agent = Agent(context, run, checkpointer(connection))
+        agent = Agent(context, run, stack.enter_context(checkpoints(run)))
         stack.callback(agent.finish)
         yield agent
 
 
+@contextmanager
+def kept(run: Run, watch: Watch) -> Iterator[None]:
+    """The run is written while this lasts; then its report. What ends it early is its last event."""
+    run.listen(watch)
+    watch({"kind": "opened", "folder": str(run.folder)})
+    try:
+        yield
+    except SaydoError as error:
+        with suppress(RecordError):
+            run.finish("failed", str(error))
+        raise
+    finally:
+        run.close()
+        write_report(run.folder)
+
+
+@contextmanager
+def checkpoints(run: Run) -> Iterator[SqliteSaver]:
+    """The graph's state after every node, in the run's own folder."""
+    with closing(sqlite3.connect(run.folder / "state.sqlite", check_same_thread=False)) as connection:
+        yield checkpointer(connection)
+
+
 def checkpointer(connection: sqlite3.Connection) -> SqliteSaver:
+    """Stores our own types, and no others."""
     allowed = [tuple(name.rsplit(".", 1)) for name in STORED]
     return SqliteSaver(connection, serde=JsonPlusSerializer(allowed_msgpack_modules=allowed))
 
@@ -229,10 +246,11 @@ def open_policy(config: Config, local: bool, progress: Progress) -> Iterator[Pol
         progress("loading the policy")
         yield make_policy(config.policy)
         return
-    from agent.executor.serve import find_server, serve_policy
+    from agent.executor.running import find_server
+    from agent.executor.serve import serve_policy
 
     deadline_s = config.executor.chunk_deadline_s
-    if (found := find_server()) is not None and found.policy == config.policy.name:
+    if (found := find_server()) is not None and found.policy == config.policy.label:
         progress(f"using the policy server at {found.addresses[0]}")
         with found.connect(deadline_s) as policy:
             yield policy
@@ -269,11 +287,12 @@ def replay_run(config: Config, folder: Path) -> Verdict:
 
 def serve_until_interrupted(config: Config, progress: Progress) -> None:
     """Keep the policy of `config` served, where `saydo run` finds it, until Ctrl-C."""
-    from agent.executor.serve import announced, serve_policy
+    from agent.executor.running import announced
+    from agent.executor.serve import serve_policy
 
     make = partial(make_policy, config.policy)
-    with serve_policy(make, config.serve, progress) as served, announced(served, config.policy.name):
-        progress(f"policy '{config.policy.name}' at {', '.join(served.addresses())}; Ctrl-C ends it")
+    with serve_policy(make, config.serve, progress, port=config.serve.port) as served, announced(served, config.policy.label):
+        progress(f"policy '{config.policy.label}' at {served.front} ({', '.join(served.addresses())}); Ctrl-C ends it")
         try:
             threading.Event().wait()
         except KeyboardInterrupt:

@@ -16,7 +16,13 @@ from agent.live import LiveView, StoryView
 
 LEAVING = {"bye", "exit", "quit", "q"}
 View = StoryView | LiveView
-SIGNS = {"done": ("✓", "bold green"), "asked": ("?", "bold yellow"), "stopped": ("■", "bold yellow"), "declined": ("–", "bold yellow")}
+SIGNS = {
+    "done": ("✓", "bold green"),
+    "answered": ("i", "bold cyan"),
+    "asked": ("?", "bold yellow"),
+    "stopped": ("■", "bold yellow"),
+    "declined": ("–", "bold yellow"),
+}
 
 
 class Typed:

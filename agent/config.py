@@ -31,7 +31,13 @@ class RobotConfig(Section):
 
 class PolicyConfig(Section):
     name: str
+    """oracle, pi0, rdt, or `module:Class` of a policy that passes `agent.testing.check_policy`."""
     checkpoint: Path | None
+
+    @property
+    def label(self) -> str:
+        """Tells apart what is served: a server is used again only for the same policy with the same weights."""
+        return f"{self.name} ({self.checkpoint.resolve()})" if self.checkpoint else self.name
 
 
 class ExecutorConfig(Section):
@@ -55,6 +61,8 @@ class GuardConfig(Section):
 class ServeConfig(Section):
     replicas: Annotated[int, Field(ge=1, le=16)]
     host: str
+    port: Annotated[int, Field(ge=1024, le=65535)]
+    """Where `saydo serve` listens for openpi clients; its replicas take the ports after it."""
     cpus: Annotated[int, Field(ge=1)]
     start_deadline_s: Positive
 

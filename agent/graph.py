@@ -14,7 +14,7 @@ from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
 from agent.executor.executor import Executor
-from agent.mailbox import Mailbox, is_go_on, is_stop
+from agent.mailbox import Mailbox, is_go_on, is_question, is_stop
 from agent.planner.decision import Decision, Request, Step
 from agent.planner.judge import judge as judge_step
 from agent.planner.memory import Memory
@@ -22,10 +22,12 @@ from agent.planner.saycan import Planner
 from agent.skills.library import Library
 from agent.types import Outcome, Robot, Scene
 
-Ending = Literal["done", "failed", "declined", "stopped"]
+Ending = Literal["done", "failed", "declined", "stopped", "answered"]
 UNCONFIRMED = "BUT THE ROBOT COULD NOT BE CONFIRMED TO STAND STILL: use its emergency stop."
 TRIES = 3
 """After so many failures of one and the same call the person is asked."""
+ROUNDS = 4
+"""So often may two calls follow each other before that counts as going in circles."""
 
 
 class State(TypedDict, total=False):
@@ -92,7 +94,8 @@ def choose(state: State, runtime: Runtime[Context]) -> Command[Literal["act", "a
         case "done":
             return end(context, "done", decision.why, update)
         case _:
-            return end(context, "declined", decision.question or decision.why, update)
+            ending: Ending = "answered" if state["said"] and is_question(state["said"][-1]) else "declined"
+            return end(context, ending, decision.question or decision.why, update)
 
 
 def act(state: State, runtime: Runtime[Context]) -> Command[Literal["judge"]]:
@@ -125,6 +128,9 @@ def judge(state: State, runtime: Runtime[Context]) -> Command[Literal["look", "a
     tries = failures(history, subtask.key)
     if outcome.status in ("failed", "timed_out") and tries and tries % TRIES == 0:
         return Command(goto="ask", update={"history": history, "why": f"I tried {tries} times to {subtask.words}: {outcome.why}."})
+    if circling(history):
+        why = f"I keep going back and forth between '{history[-2].subtask.words}' and '{subtask.words}' and get no further."
+        return Command(goto="ask", update={"history": history, "why": why})
     return Command(goto="look", update={"history": history})
 
 
@@ -167,6 +173,12 @@ def failures(history: list[Step], key: str) -> int:
                 break
             count += step.outcome.status in ("failed", "timed_out")
     return count
+
+
+def circling(history: list[Step]) -> bool:
+    """Are two calls undoing each other again and again, with nothing new said? Successes count: a robot can thrash without failing."""
+    recent = [step.subtask.key for step in history[-2 * ROUNDS :] if step.said == history[-1].said]
+    return len(recent) == 2 * ROUNDS and len(set(recent[::2])) == len(set(recent[1::2])) == 1 and recent[0] != recent[1]
 
 
 def plainly_again(answer: str) -> bool:

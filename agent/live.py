@@ -111,6 +111,7 @@ class LiveView:
         self.decision: dict[str, Any] | None = None
         self.running = ""
         self.tick = 0
+        self.folder = ""
         self.buffer = ""
         self.closing = threading.Event()
         self.live = Live(get_renderable=self.render, console=console, refresh_per_second=8, transient=True)
@@ -133,9 +134,11 @@ class LiveView:
         self.stage, self.began = stage, time.monotonic()
 
     def event(self, event: dict[str, Any]) -> None:
-        self.stage = None
+        self.stage = self.stage if event["kind"] == "opened" else None
         self.tick = event.get("tick") or self.tick
         match event["kind"]:
+            case "opened":
+                self.folder = event["folder"]
             case "decision":
                 self.decision = event
             case "subtask_started":
@@ -157,6 +160,8 @@ class LiveView:
             parts.append(Text(f"say from: {source}" + (" (no key, no network)" if source == "embedded" else ""), style="dim"))
         if self.running:
             parts.append(Spinner("dots", Text(f" {self.running}   tick {self.tick}", style="bold")))
+        if self.folder:
+            parts.append(Text(f"camera: {self.folder}/last.jpg", style="dim"))
         prompt = Text.assemble(("› ", "bold cyan"), self.buffer, ("▏", "blink"), ("   type to interrupt; stop stands still", "dim"))
         return Panel(Group(*parts, prompt), border_style="dim")
 

@@ -9,6 +9,10 @@ STOP = re.compile(
     r"( (now|it|that|there|please|moving|right now|immediately|everything|the robot|the arm))*"
 )
 GO_ON = re.compile(r"(ok(ay)? |please |now )*(go on|continue|carry on|resume|proceed|keep going|go ahead)( please| now)?")
+QUESTION = re.compile(r"(what|where|which|who|how|why|do you|are you|is|are|did|does|has|have you) ")
+CORRECTION = re.compile(
+    r"(no|nope|not|instead|rather|actually|i meant|i mean|sorry|wrong|also|then|and|but|after that|as well|skip|first)\b"
+)
 
 
 def plain(words: str) -> str:
@@ -23,6 +27,16 @@ def is_stop(words: str) -> bool:
 def is_go_on(words: str) -> bool:
     """An order to take up what was interrupted."""
     return GO_ON.fullmatch(plain(words)) is not None
+
+
+def is_question(words: str) -> bool:
+    """Something to be answered, not done: "where is the red block?"."""
+    return QUESTION.match(plain(words)) is not None
+
+
+def is_correction(words: str) -> bool:
+    """Changes or adds to what was said before: "no, the green one", "and then close it". Anything else stands for itself."""
+    return CORRECTION.match(plain(words)) is not None or plain(words).endswith((" instead", " too", " as well"))
 
 
 class Mailbox:

@@ -11,6 +11,7 @@ import argparse
 import json
 import sys
 from collections.abc import Callable
+from functools import cache
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,7 +19,7 @@ import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from agent.config import load_config
+from agent.config import Config, load_config
 from agent.executor.executor import Executor
 from agent.executor.safety import Guard
 from agent.skills.skill import Skill
@@ -181,10 +182,15 @@ SKILLS: dict[str, Callable[[np.random.Generator], Episode]] = {
 }  # fmt: skip
 
 
+@cache
+def dials() -> Config:
+    return load_config()
+
+
 def attempt(name: str, seed: int) -> Result:
     """One episode in the scene of that seed."""
     layout, calls = SKILLS[name](np.random.default_rng(seed))
-    config = load_config()
+    config = dials()
     robot = SimRobot(layout, seed=seed)
     guard = Guard(robot, config.guard)
     executor = Executor(guard, Oracle(), config.executor)

@@ -76,7 +76,7 @@ def frames(robot: SimRobot, repeats: int) -> Table:
         ours = cpu_ms(partial(robot.observe, [camera]), repeats)
         theirs = cpu_ms(partial(draw, stock, robot._camera.lens(camera)), repeats)
         table.add_row(f"{camera} {height}×{width}", *(f"{value:.1f}" for value in (*ours, *theirs)))
-    stock.disconnect()
+    stock.close()
     return table
 
 

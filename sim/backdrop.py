@@ -25,8 +25,8 @@ SPECULAR = 0.06
 OVERSAMPLE = 3
 BEHIND = 0.05
 """Closer to the camera than this, m, counts as behind it."""
-EMPTY = 0.99999
-"""Depth buffer value from which on a pixel shows nothing."""
+EMPTY, UNDER = 0.99999, 2e-4
+"""Depth buffer values: from here on a pixel shows nothing; and how far behind the table top still counts as on it (a few mm)."""
 DIRECTIONS = np.array([[np.cos(a), np.sin(a)] for a in np.linspace(0, 2 * np.pi, 20, endpoint=False)])
 
 
@@ -133,23 +133,27 @@ def draw(bullet: Bullet, lens: Lens) -> tuple[Image.Image, Image.Image]:
         lightAmbientCoeff=lens.look.ambient, lightDiffuseCoeff=lens.look.diffuse, lightSpecularCoeff=SPECULAR,
     )  # fmt: skip
     shape = (lens.height, lens.width)
-    pixels = np.asarray(rgba, dtype=np.uint8).reshape(*shape, 4)
-    return Image.fromarray(pixels).convert("RGB"), Image.fromarray(np.asarray(depth).reshape(shape) < EMPTY)
+    pixels, depths = np.asarray(rgba, dtype=np.uint8).reshape(*shape, 4), np.asarray(depth).reshape(shape)
+    return Image.fromarray(pixels).convert("RGB"), Image.fromarray(depths < _plane(lens)[1])
 
 
-def _on_top(lens: Lens) -> NDArray[np.bool_]:
-    """Which pixels look at the table top, bool[h, w]: by the homography from the picture to the plane z = 0."""
-    to_plane = np.linalg.inv(lens.matrix()[np.ix_((0, 1, 3), (0, 1, 3))])
+@lru_cache(maxsize=16)
+def _plane(lens: Lens) -> tuple[NDArray[np.bool_], NDArray[np.float64]]:
+    """Which pixels look at the table top, bool[h, w], and the depth from which on a pixel shows nothing that stands before the backdrop,
+    float64[h, w]. By the homography from the picture to the plane z = 0, in which depth is affine."""
+    matrix = lens.matrix()
+    to_plane = np.linalg.inv(matrix[np.ix_((0, 1, 3), (0, 1, 3))])
     right = (2 * np.arange(lens.width) + 1) / lens.width - 1
     up = 1 - (2 * np.arange(lens.height) + 1) / lens.height
-    x, y, ahead = (row[0] * right[None, :] + (row[1] * up + row[2])[:, None] for row in to_plane)
+    x, y, ahead, depth = (row[0] * right[None, :] + (row[1] * up + row[2])[:, None] for row in (*to_plane, matrix[2, [0, 1, 3]] @ to_plane))
     x -= objects.TABLE_X * ahead
-    return (ahead > 0) & (np.abs(x) < objects.TABLE[0] / 2 * ahead) & (np.abs(y) < objects.TABLE[1] / 2 * ahead)
+    top = (ahead > 0) & (np.abs(x) < objects.TABLE[0] / 2 * ahead) & (np.abs(y) < objects.TABLE[1] / 2 * ahead)
+    return top, np.where(top, (depth + 1) / 2 + UNDER, EMPTY)
 
 
 def moving_backdrop(lens: Lens) -> Image.Image:
     """Table and sky for a camera that moves: exact, but without shadows or smooth edges."""
-    top = Image.fromarray(_on_top(lens))
+    top = Image.fromarray(_plane(lens)[0])
     size = (lens.width, lens.height)
     return Image.composite(Image.new("RGB", size, table_colour(lens.look)), Image.fromarray(sky(lens.height, lens.width, lens.look)), top)
 
@@ -170,8 +174,9 @@ class Shadows:
         outlines = []
         for body, link, hull in self._parts:
             points = hull @ self._turn(body, link).T + self._place
-            flat = points[:, :2] - np.maximum(points[:, 2:], 0) * slope
-            outlines.append(flat[np.argmax(flat @ DIRECTIONS.T, axis=0)])
+            if points[:, 2].max() > 0:
+                flat = points[:, :2] - np.maximum(points[:, 2:], 0) * slope
+                outlines.append(flat[np.argmax(flat @ DIRECTIONS.T, axis=0)])
         return outlines
 
     def _turn(self, body: int, link: int) -> Points:

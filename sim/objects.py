@@ -33,6 +33,8 @@ BOWL_RADIUS, BOWL_HEIGHT, BOWL_FLOOR = 0.068, 0.034, 0.006
 BOWL_BASE, BOWL_WALL, BOWL_MASS, BOWL_SIDES = 0.046, 0.006, 0.15, 12
 TABLE: XYZ = (1.05, 1.30, 0.04)
 TABLE_X = 0.32
+FLOOR = -0.64
+"""Height of the floor, m."""
 
 DRAWER_TRAVEL, DRAWER_FRICTION = 0.14, 3.0
 CABINET: XYZ = (0.20, 0.28, 0.12)
@@ -157,11 +159,13 @@ def _used(vertices: np.ndarray, faces: np.ndarray) -> tuple[np.ndarray, np.ndarr
 
 
 def table() -> str:
-    """The table as the arm and the things feel it; its frame: the middle of the top. It is not drawn, the backdrop shows it; a body
-    without any visual would be drawn as its collision shape, so it has a speck inside the robot's foot."""
+    """The table as the arm and the things feel it, and the floor that catches what falls off it; its frame: the middle of the top.
+    It is not drawn, the backdrop shows it; a body without any visual would be drawn as its collision shape, so it has a speck inside
+    the robot's foot."""
     touch = f"<collision>{_origin((0, 0, -TABLE[2] / 2))}{_geometry(_box(TABLE))}</collision>"
     speck = _visual(_box((1e-3, 1e-3, 1e-3)), (-TABLE_X, 0, 0.05), SHELL)
-    return _robot("table", _link("base", touch + speck, 0.0))
+    floor = _part("base", "floor", _box((4, 4, 0.1)), 0.0, (0, 0, FLOOR - 0.05), None)
+    return _robot("table", _link("base", touch + speck, 0.0) + floor)
 
 
 def drawer() -> str:

@@ -1,7 +1,8 @@
 """SimRobot: the workbench as a Robot, in simulated time."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from threading import RLock
@@ -50,7 +51,7 @@ class SimRobot:
         """`scene`: a name, a YAML file or what one holds. `pace`: simulated seconds per wall second, 0 = as fast as it goes."""
         self.spec = PANDA
         self.layout, self.seed, self.pace = read_layout(scene), seed, pace
-        self._lock = RLock()
+        self._lock, self._closed = RLock(), False
         self._disturbances = tuple(disturbances)
         self._build()
         self._due: float | None = None
@@ -63,6 +64,14 @@ class SimRobot:
         self._bench = Bench(self.layout, self.seed)
         self._mischief = Mischief(self._bench, self._disturbances)
         self._camera = Photographer(self._bench)
+
+    @contextmanager
+    def _held(self) -> Iterator[None]:
+        """One thread at a time, and only while there is a world."""
+        with self._lock:
+            if self._closed:
+                raise RobotError("This simulated robot is closed. Make a new SimRobot.")
+            yield
 
     @property
     def tick(self) -> int:
@@ -80,7 +89,7 @@ class SimRobot:
         for name in names:
             if name not in PANDA.cameras:
                 raise RobotError(f"There is no camera '{name}'. Cameras: {', '.join(PANDA.cameras)}.{hint(name, PANDA.cameras)}")
-        with self._lock:
+        with self._held():
             images = {name: self._camera.take(name) for name in names}
             return Observation(self.tick, self.tick / RATE_HZ, self._state(), images, self._truth())
 
@@ -96,7 +105,7 @@ class SimRobot:
         row = np.asarray(action, dtype=np.float32)
         if row.shape != (len(PANDA.action),):
             raise WrongShape("action", f"float32[{len(PANDA.action)}]", row)
-        with self._lock:
+        with self._held():
             self._command(row)
             self._period()
             return self._applied.copy()
@@ -140,7 +149,7 @@ class SimRobot:
     def stop(self) -> bool:
         """Hold where the joints are measured to be until the TCP is slower than 5 mm/s and the joints are still; keeps the grip.
         True once measured, False after 2 s of simulated time. Takes whole control periods, which count as ticks."""
-        with self._lock:
+        with self._held():
             panda = self._bench.panda
             panda.command(panda.joints()[0], panda.motors.opening)
             self._applied = self._measured_row(panda.motors.opening)
@@ -166,7 +175,7 @@ class SimRobot:
 
     def fingerprint(self) -> str:
         """sha256 over every body's pose and speed, every joint, the motors and the logic: equal worlds, equal digests."""
-        with self._lock:
+        with self._held():
             digest, bullet = sha256(), self._bench.bullet
             for name, body in self._bench.world.bodies.items():
                 joints = [bullet.getJointState(body, joint)[:2] for joint in range(bullet.getNumJoints(body))]
@@ -178,7 +187,7 @@ class SimRobot:
 
     def save(self, path: str | Path) -> None:
         """Snapshot to one file: `load` restores it bit for bit, also in another process."""
-        with self._lock:
+        with self._held():
             extra = {"applied": self._applied.tolist(), "rejected": self.rejected}
             snapshot.write(Path(path), *snapshot.take(self._bench, self._mischief, extra))
 
@@ -186,7 +195,7 @@ class SimRobot:
         """Go to a saved moment of the same scene, seed and disturbances, in a world made anew: one that has run would remember.
         RecordError says what differs."""
         state, rest = snapshot.read(Path(path))
-        with self._lock:
+        with self._held():
             self._bench.close()
             self._build()
             extra = snapshot.restore(self._bench, self._mischief, state, rest, str(path))
@@ -196,7 +205,9 @@ class SimRobot:
 
     def close(self) -> None:
         """Free the world; safe to call twice."""
-        self._bench.close()
+        with self._lock:
+            self._closed = True
+            self._bench.close()
 
 
 __all__ = ["PANDA", "RATE_HZ", "SimRobot"]

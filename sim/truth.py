@@ -41,7 +41,8 @@ class _View:
         for contact in self.bench.bullet.getContactPoints():
             first, second = by_body.get(contact[1]), by_body.get(contact[2])
             upright = contact[7][2]
-            if first is None or second is None or contact[9] <= 0 or abs(upright) < SUPPORT_SLOPE:
+            floor = (first == "table" and contact[3] >= 0) or (second == "table" and contact[4] >= 0)
+            if floor or first is None or second is None or contact[9] <= 0 or abs(upright) < SUPPORT_SLOPE:
                 continue
             pairs.add((first, second) if upright > 0 else (second, first))
         return pairs

@@ -22,6 +22,13 @@ class Bullet:
         setattr(self, name, call)
         return call
 
+    def close(self) -> None:
+        """Free the client; safe to call twice. Later calls fail, instead of reaching a newer client that was given the same number."""
+        if self.client >= 0:
+            pybullet.disconnect(self.client)
+            self.__dict__.clear()
+            self.client = -1
+
 
 class World:
     """240 Hz physics without wall-clock time. Steps only when told to.
@@ -61,6 +68,4 @@ class World:
 
     def close(self) -> None:
         """Free the client; safe to call twice."""
-        if self.bullet.client >= 0:
-            self.bullet.disconnect()
-            self.bullet.client = -1
+        self.bullet.close()

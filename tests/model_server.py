@@ -51,6 +51,8 @@ class Manners:
 class ModelHandler(BaseHTTPRequestHandler):
     manners: Manners
     protocol_version = "HTTP/1.1"
+    wbufsize = -1
+    """Head and body in one packet."""
 
     def log_message(self, *_: Any) -> None:
         """Quiet."""

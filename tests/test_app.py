@@ -102,6 +102,20 @@ def test_stop_stands_still_and_a_word_goes_on(tmp_path: Path) -> None:
         assert agent.tell("go on").scene.has("in", "red block", "blue bowl")
 
 
+def test_after_a_stop_another_instruction_stands_for_itself(tmp_path: Path) -> None:
+    with at_work(tmp_path) as agent:
+        agent.mailbox.put("stop")
+        assert agent.tell(PUT).status == "stopped"
+        result = agent.tell("open the drawer")
+        assert result.status == "done" and result.scene.has("open", "drawer") and not result.scene.has("in", "red block", "blue bowl")
+
+
+def test_a_question_is_answered_without_motion(tmp_path: Path) -> None:
+    with at_work(tmp_path) as agent:
+        result = agent.tell("what do you see?")
+        assert result.status == "answered" and "red block" in result.why and not moved(agent)
+
+
 def test_a_correction_replans_at_once(tmp_path: Path) -> None:
     sayings = ["no, the green block"]
     with at_work(tmp_path) as agent:

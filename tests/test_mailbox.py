@@ -4,7 +4,6 @@ import pytest
 
 from agent.mailbox import Mailbox, is_go_on, is_stop
 
-
 STOPS = ["stop", "Stop!", "STOP NOW", "please stop", "halt.", "stop moving", "Freeze!!", "wait", "stop it now please", "hold on…"]
 OTHERS = ["stop, take the green one", "stack the blocks", "wait for the light", "press the stop button", "", "don't stop"]
 

@@ -55,7 +55,8 @@ def test_the_commands_exist_with_their_options() -> None:
     known = typer.main.get_command(app).commands  # type: ignore[attr-defined]
     assert commands()
     for _, name, *words in commands():
-        options = {option for parameter in known[name].params for option in parameter.opts}
+        command = known[name].commands[words[0]] if hasattr(known[name], "commands") else known[name]
+        options = {option for parameter in command.params for option in parameter.opts}
         assert {word for word in words if word.startswith("--")} <= options
 
 

@@ -14,6 +14,7 @@ Source of the format: `openpi_client` and openpi's `WebsocketPolicyServer`, as r
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -29,6 +30,7 @@ EXTRAS = "_saydo"
 CLOSE_TROUBLE = 1011
 LARGEST_FRAME = 64 << 20
 """bytes; sixteen 1080p pictures would still fit."""
+DTYPE = re.compile(r"[<>|=]?[biufUS][0-9]{1,6}")
 KINDS = "biufUS"
 """numpy kinds that may travel: booleans, integers, floats, text. Objects, records and complex numbers may not, as in openpi."""
 
@@ -78,12 +80,13 @@ def _restore(entries: dict[Any, Any]) -> Any:
             raise PolicyError(f"An array of {dtype}{shape} arrived with {len(data) if isinstance(data, bytes) else 'no'} bytes.")
         return np.ndarray(shape, dtype, data)
     if b"__npgeneric__" in entries:
-        return _dtype(entries[b"dtype"]).type(entries[b"data"])
+        with np.errstate(over="ignore"):
+            return _dtype(entries[b"dtype"]).type(entries[b"data"])
     return entries
 
 
 def _dtype(text: Any) -> np.dtype[Any]:
-    dtype = np.dtype(text) if isinstance(text, str) else None
+    dtype = np.dtype(text) if isinstance(text, str) and DTYPE.fullmatch(text) else None  # numpy would parse far more than these
     if dtype is None or dtype.kind not in KINDS or dtype.itemsize == 0:
         raise PolicyError(f"An array arrived with the dtype {clip_text(repr(text))}; only numbers, booleans and text are accepted.")
     return dtype
@@ -184,9 +187,16 @@ def _state(values: Mapping[str, Any], spec: PolicySpec) -> Array:
     width = len(spec.state)
     if not (isinstance(state, np.ndarray) and state.shape == (width,) and state.dtype.kind in "fiu"):
         raise PolicyError(f"'observation/state' must be float32[{width}] ({', '.join(spec.state)}); it is {_name(state)}.")
+    state = _float32(state)
     if not np.isfinite(state).all():
         raise PolicyError("'observation/state' holds values that are not finite.")
-    return state.astype(np.float32, copy=False)
+    return state
+
+
+def _float32(array: Array) -> Array:
+    """Too large a number becomes infinite, without a warning: whoever reads it checks."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return array.astype(np.float32, copy=False)
 
 
 def _name(value: Any) -> str:
@@ -218,7 +228,7 @@ def read_reply(values: Any, spec: PolicySpec, tick: int) -> tuple[int, Chunk]:
     actions = values["actions"]
     if actions.ndim != 2 or not len(actions) or actions.dtype.kind != "f":
         raise PolicyError(f"Policy '{spec.name}' must answer float32[H ≥ 1, {len(spec.action)}]; it answered {_name(actions)}.")
-    return seq, Chunk(start, actions.astype(np.float32, copy=False), timing)
+    return seq, Chunk(start, _float32(actions), timing)
 
 
 def check_chunk(chunk: Chunk, spec: PolicySpec, tick: int) -> Chunk:

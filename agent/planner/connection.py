@@ -24,6 +24,8 @@ from agent.errors import ModelServerError
 from agent.types import clip_text
 
 Answer = TypeVar("Answer")
+Client = OpenAI
+"""The SDK's client; what a scorer sends its request with."""
 TRIES = 3
 """For errors that come at once (5xx, broken connection); 429 is tried as often as the deadline allows."""
 PAUSE_S = 0.4
@@ -121,7 +123,7 @@ class ModelServer:
                 cause = self._safe(str(error.__cause__ or error)) or type(error.__cause__ or error).__name__
                 broken = isinstance(error.__cause__ or error, httpx2.RemoteProtocolError | httpx2.ReadError)
                 happened = f"the connection broke in the middle of the answer ({cause})" if broken else f"it cannot be reached ({cause})"
-                return self._failed(what, happened, "Start it, correct planner.base_url")
+                return self._failed(what, happened, "Look into its log" if broken else "Start it, correct planner.base_url")
             case None:
                 return self._failed(
                     what, f"its answer made no sense ({said})", "Check that planner.base_url is an OpenAI-compatible server"

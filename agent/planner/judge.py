@@ -27,7 +27,7 @@ def judge(skill: Skill, before: Scene, after: Scene, outcome: Outcome, witness: 
     if outcome.status == "stopped":
         return outcome.model_copy(update={"evidence": evidence})
     try:
-        achieved = skill.done(after.since(before.tick))
+        achieved = skill.done(fresh(before, after))
     except SaydoError as error:
         achieved, evidence = None, (*evidence, f"the skill cannot tell: {error}")
     if achieved is None:
@@ -41,6 +41,11 @@ def judge(skill: Skill, before: Scene, after: Scene, outcome: Outcome, witness: 
             update={"status": "failed", "why": f"not seen to be done: {what_is(skill, after, seen)}", "evidence": (*evidence, *nothing)}
         )
     return outcome.model_copy(update={"evidence": (*evidence, *nothing)})
+
+
+def fresh(before: Scene, after: Scene) -> Scene:
+    """`after`, remembering only what happened in between."""
+    return after.model_copy(update={"events": tuple(e for e in after.since(before.tick).events if e not in before.events)})
 
 
 def what_is(skill: Skill, after: Scene, seen: tuple[str, ...]) -> str:

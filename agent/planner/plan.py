@@ -252,7 +252,7 @@ def recent_failures(history: Sequence[Step]) -> dict[str, int]:
     count: dict[str, int] = {}
     for step in history:
         key = step.subtask.key
-        if step.outcome.status == "done" or step.said != history[-1].said:
+        if not step.said or step.outcome.status == "done" or step.said != history[-1].said:
             count.pop(key, None)
         elif step.outcome.status in ("failed", "timed_out"):
             count[key] = count.get(key, 0) + 1

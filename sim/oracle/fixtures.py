@@ -1,12 +1,12 @@
 """What the skills of lid, lever, knob and a half-open drawer do next; see moves.py."""
 
 from collections.abc import Callable
-from math import cos, pi, sin
+from math import atan2, cos, pi, sin
 
 import numpy as np
 
 from agent.types import Thing
-from sim.oracle.grasps import FARTHEST
+from sim.oracle.grasps import FARTHEST, WRIST
 from sim.oracle.imagined import DT, Imagined, wrap
 from sim.oracle.motion import LEAD, TURN, Move
 from sim.oracle.moves import grip_handle, let_go, slide
@@ -21,7 +21,6 @@ THROWN = 0.34
 """From here on, rad, the lever goes the rest of the way by itself."""
 TURNED, TURNED_ENOUGH = 0.03, 0.12
 """How near to its mark a gripped knob is brought, and how near is enough without a grip, rad."""
-TWIST = FARTHEST - 0.02
 
 
 def slide_lid(hand: Imagined, name: str, side: str) -> Move:
@@ -85,7 +84,8 @@ def turn_knob(hand: Imagined, name: str, mark: str) -> Move:
     knob = hand.things[name]
     left = MARKS[mark] - (knob.joint or 0.0)
     sign = float(np.sign(left))
-    if hand.gripped == name and abs(left) > TURNED and sign * hand.yaw < TWIST:
+    low, high = _twist(knob)
+    if hand.gripped == name and abs(left) > TURNED and (hand.yaw < high if sign > 0 else hand.yaw > low):
         rate = sign * min(0.8 * TURN, 0.3 + 2 * abs(left), abs(left) / DT / LEAD)
         return Move(1.5 * (np.array(knob.position) - hand.tcp), np.array([-hand.turn[0], -hand.turn[1], rate]), 0.0)
     if hand.gripped == name or abs(left) <= TURNED_ENOUGH:
@@ -93,11 +93,22 @@ def turn_knob(hand: Imagined, name: str, mark: str) -> Move:
     return grip_handle(hand, name, _grip_yaw(hand, knob, left))
 
 
+def _twist(knob: Thing) -> tuple[float, float]:
+    """The wrist's way there: the least and the largest yaw of the hand, rad."""
+    x, y, _ = knob.position
+    return max(-FARTHEST, atan2(y, x) - WRIST) + 0.02, FARTHEST - 0.02
+
+
 def _grip_yaw(hand: Imagined, knob: Thing, left: float) -> float:
     """Along the fin, so that the whole turn fits into the wrist's way if it can."""
     along = wrap(knob.yaw, pi)
-    options = [along + k * pi for k in (-1, 0, 1) if abs(along + k * pi) <= FARTHEST]
-    return min(options, key=lambda yaw: 10 * max(abs(yaw + left) - TWIST, 0.0) + 0.15 * abs(wrap(yaw - hand.yaw)))
+    low, high = _twist(knob)
+    options = [yaw for yaw in (along - pi, along, along + pi) if low - 0.02 <= yaw <= high + 0.02] or [along]
+
+    def cost(yaw: float) -> float:
+        return 10 * max(yaw + left - high, low - yaw - left, 0.0) + 0.15 * abs(wrap(yaw - hand.yaw))
+
+    return min(options, key=cost)
 
 
 LITERALS = ("side", "way", "mark")

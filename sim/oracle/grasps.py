@@ -1,6 +1,6 @@
 """Which way the fingers should face, and how wide and how high: the choice with the most room, then the smaller turn."""
 
-from math import hypot, pi
+from math import atan2, hypot, pi
 from typing import NamedTuple
 
 from agent.types import Scene, Thing
@@ -9,8 +9,8 @@ from sim.oracle.clearance import TIP, Box, Ring, bottom, obstacles, room, stands
 from sim.oracle.imagined import FULL, Refused, hold, span, wrap
 
 QUARTER = pi / 2
-FARTHEST = 1.75
-"""Largest yaw of the hand, rad: a little more than a quarter turn."""
+FARTHEST, WRIST = 1.75, 1.95
+"""Largest yaw of the hand, a little more than a quarter turn; and how far it may lag behind the direction of the arm, rad."""
 ENOUGH = 0.008
 """More room than this, m, is no better."""
 NO_ROOM = -0.015
@@ -46,6 +46,11 @@ def sides(thing: Thing) -> list[float]:
         across = thing.yaw + QUARTER * (thing.kind == "prism")
         return [yaw for yaw in quarters(thing.yaw) if abs(wrap(yaw - across, pi)) < QUARTER / 2]
     return [yaw for yaw in quarters(thing.yaw) if span(thing, yaw) < WIDEST] or quarters(thing.yaw)
+
+
+def reachable(yaws: list[float], x: float, y: float) -> list[float]:
+    """Those that the wrist can turn to with the hand at (x, y): its last joint ends at 2.9 rad."""
+    return [yaw for yaw in yaws if yaw > atan2(y, x) - WRIST] or yaws
 
 
 def skewed() -> list[float]:
@@ -84,7 +89,7 @@ def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
         return 100 * space - 0.15 * abs(wrap(grasp.yaw - yaw)) - skew + 10 * min(grasp.opening - span(thing, grasp.yaw), 0.03)
 
     def best(yaws: list[float]) -> Grasp:
-        options = [Grasp(a, min(span(thing, a) + spare, FULL), height) for a in yaws for spare in SPARE]
+        options = [Grasp(a, min(span(thing, a) + spare, FULL), height) for a in reachable(yaws, x, y) for spare in SPARE]
         return max(options, key=score)
 
     def free(grasp: Grasp) -> float:
@@ -108,7 +113,7 @@ def choose_yaw(scene: Scene, thing: Thing, place: tuple[float, float, float], op
     def score(option: float) -> float:
         return 100 * min(room(x, y, z, option, opening, around, ring), ENOUGH) - 0.15 * abs(wrap(option - yaw))
 
-    return max(options, key=score)
+    return max(reachable(options, x, y), key=score)
 
 
 def choose_release(scene: Scene, thing: Thing, place: tuple[float, float, float], yaw: float) -> float:

@@ -78,9 +78,9 @@ def test_a_late_reply_is_never_used_for_a_later_request(address: str) -> None:
         remote.deadline_s = 0.2
         started = time.monotonic()
         with pytest.raises(PolicyError, match=r"'mixer' did not answer within 0.2 s") as caught:
-            remote.predict(observation(1), subtask("wait 0.5"))
+            remote.predict(observation(1), subtask("wait 1.0"))
         assert is_lost(caught.value)
-        assert time.monotonic() - started < 0.4
+        assert time.monotonic() - started < 0.9
         remote.deadline_s = 5
         for tick in (2, 3, 4):
             seen = observation(tick, seed=tick)
@@ -119,7 +119,7 @@ def test_nobody_there_is_said_within_the_deadline() -> None:
     started = time.monotonic()
     with pytest.raises(PolicyError, match=r"No policy server could be reached within 0.5 s .*Connection refused.*saydo serve"):
         RemotePolicy(f"ws://127.0.0.1:{unused_port()}", 0.5)
-    assert time.monotonic() - started < 0.8
+    assert time.monotonic() - started < 1.5
     with pytest.raises(PolicyError, match="no server is known"):
         RemotePolicy([], 0.1)
 
@@ -223,7 +223,7 @@ def test_it_finds_a_server_that_has_moved() -> None:
         stack = [second]
         started = time.monotonic()
         assert remote.predict(observation(), subtask()).start == 7
-        assert 0.2 < time.monotonic() - started < 2.5
+        assert 0.2 < time.monotonic() - started < 5
         remote.close()
 
 

@@ -7,7 +7,6 @@ import socket
 import subprocess
 import sys
 import time
-import venv
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
@@ -23,7 +22,7 @@ from agent.executor.running import Running, announced, find_server, state_file
 from agent.executor.serve import Served, ray_session, serve_policy
 from agent.executor.wire import pack, unpack
 from agent.types import Observation, Scene, Subtask, Thing
-from tests.executor.toys import CAMERAS, Mixer, broken, observation, subtask
+from tests.executor.toys import Mixer, broken, observation, subtask
 
 pytestmark = pytest.mark.ray
 CONFIG = ServeConfig(replicas=1, host="127.0.0.1", cpus=2, start_deadline_s=120.0)
@@ -203,35 +202,6 @@ def test_others_find_the_server(served: Served, tmp_path: Path, monkeypatch: pyt
             os.kill(remote.about["pid"], signal.SIGKILL)
             predict_again(remote, with_scene(1), subtask())
     assert find_server() is None and not state_file().exists()
-
-
-def test_the_unmodified_openpi_client_is_served(served: Served, tmp_path: Path) -> None:
-    """It pins numpy < 2, so it lives in an environment of its own; it needs typing_extensions without saying so."""
-    if os.environ.get("SAYDO_NIGHTLY") != "1":
-        pytest.skip("installs openpi-client: set SAYDO_NIGHTLY=1")
-    venv.create(tmp_path / "venv", with_pip=True)
-    python = tmp_path / "venv" / "bin" / "python"
-    pip = [python, "-m", "pip", "install", "-q", "openpi-client", "typing_extensions"]
-    install = subprocess.run(pip, capture_output=True, text=True, timeout=240)
-    if install.returncode:
-        pytest.skip(f"openpi-client cannot be installed here: {install.stderr.strip().splitlines()[-1]}")
-    host, _, port = served.addresses()[0].removeprefix("ws://").rpartition(":")
-    script = f"""
-import numpy as np
-from openpi_client.websocket_client_policy import WebsocketClientPolicy
-policy = WebsocketClientPolicy({host!r}, {port})
-assert policy.get_server_metadata()["saydo"]["spec"]["name"] == "mixer"
-for words in ("pick up the fork", "put it down"):
-    images = {{name: np.zeros((h, w, 3), np.uint8) for name, (h, w) in {CAMERAS!r}.items()}}
-    values = policy.infer({{"observation/state": np.arange(3.0), "images": images, "prompt": words}})
-    print(values["actions"].tobytes().hex())
-"""
-    client = subprocess.run([python, "-c", script], capture_output=True, text=True, timeout=60, env={**os.environ, "NO_PROXY": "*"})
-    assert client.returncode == 0, client.stderr
-    images = {name: np.zeros((*size, 3), np.uint8) for name, size in CAMERAS.items()}
-    seen = Observation(0, 0.0, np.arange(3, dtype=np.float32), images)
-    for line, words in zip(client.stdout.split(), ("pick up the fork", "put it down"), strict=True):
-        assert line == Mixer(sees_scene=True).predict(seen, Subtask(skill="", words=words)).actions.tobytes().hex()
 
 
 SERVER = """

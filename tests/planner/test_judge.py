@@ -41,6 +41,14 @@ def test_a_failure_stays_a_failure_and_a_stop_stays_a_stop() -> None:
     assert judge(Open(thing="drawer"), same, world(drawer_open=True).scene(), outcome("stopped")).status == "stopped"
 
 
+def test_an_event_at_the_very_tick_of_the_look_before_is_old() -> None:
+    place = world()
+    place.events.append((0, ("pressed", "button")))
+    before = place.scene()
+    place.tick = 20
+    assert judge(Press(thing="button"), before, place.scene(), outcome("done")).status == "failed"
+
+
 def test_only_events_since_the_step_began_count() -> None:
     place = world()
     place.events.append((3, ("pressed", "button")))

@@ -70,7 +70,7 @@ def test_memory_moves_the_choice_between_equally_useful_steps(tmp_path: object) 
     assert decision.runner_up is not None and decision.runner_up.words == "open the drawer" and "can" in decision.why
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(st.text(max_size=300))
 def test_no_words_whatever_raise(words: str) -> None:
     well_formed(decide(words))
@@ -110,7 +110,7 @@ TERMS = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=120, deadline=None)
 @given(st.lists(st.lists(st.sampled_from(TERMS), max_size=14).map(" ".join), min_size=1, max_size=3))
 def test_no_jumble_of_known_words_raises_or_takes_long(words: list[str]) -> None:
     start = time.perf_counter()

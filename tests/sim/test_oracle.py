@@ -16,7 +16,7 @@ from sim.oracle.grasps import FARTHEST, choose_grasp, surroundings
 from sim.oracle.imagined import Imagined, span
 from sim.oracle.moves import MOVES, NEEDS
 from sim.oracle.spots import BEARINGS, find_spot, short_of_reach
-from sim.robot import PANDA
+from sim.robot import PANDA, SimRobot
 
 SPEED, TURN, DT = 0.6, 3.0, 0.05
 LOW, HIGH = np.array([[0.15, 0.85], [-0.60, 0.60], [0.005, 0.80]]).T
@@ -250,6 +250,31 @@ def test_what_it_does_not_know_is_refused_in_words_and_for_good(subtask: Subtask
     assert says in str(caught.value) and getattr(caught.value, "refused", False)
 
 
+def test_it_says_where_there_is_no_room_instead_of_pushing_into_it() -> None:
+    rng = np.random.default_rng(11)
+    high = np.array([0.4, 0.0, 0.3])
+
+    def refusal(call: Skill, *moved: Thing, out: float = 0.0, holding: str | None = None) -> str:
+        world = scene(rng, out, holding)
+        by_name = {other.name: other for other in moved}
+        world = world.model_copy(update={"things": tuple(by_name.get(t.name, t) for t in world.things)})
+        with pytest.raises(PolicyError) as caught:
+            Oracle().predict(seen(world, high, np.zeros(3), 0.04 if holding else 0.08), call.subtask)
+        return str(caught.value)
+
+    carried = thing("red block", (0.4, 0.0), 0.0, 0.3)
+    in_drawer = Place(thing="red block", relation="in", target="drawer")
+    assert "Open it first" in refusal(in_drawer, carried, out=0.04, holding="red block")
+    shut_in = thing("red block", (0.62, 0.30), 0.0, 0.034)
+    assert "no room for the hand" in refusal(Pick(thing="red block"), shut_in)
+    base, top = thing("green block", (0.45, 0.0)), thing("blue block", (0.45, 0.0), 0.0, 0.06)
+    assert "blue block stands on" in refusal(Stack(thing="red block", target="green block"), carried, base, top, holding="red block")
+    assert "no room for the hand" in refusal(Pick(thing="green block"), base, top)
+    near = thing("green block", (0.31, 0.02))
+    beyond = Place(thing="red block", relation="in front of", target="green block")
+    assert "within reach in front of" in refusal(beyond, carried, near, holding="red block")
+
+
 def test_names_that_are_not_there_and_missing_truth_are_errors_that_help() -> None:
     world = scene(np.random.default_rng(0))
     observation = seen(world, np.array([0.4, 0.0, 0.3]), np.zeros(3), 0.08)
@@ -259,6 +284,22 @@ def test_names_that_are_not_there_and_missing_truth_are_errors_that_help() -> No
         Oracle().predict(Observation(tick=0, time=0.0, state=observation.state), Pick(thing="red block").subtask)
     with pytest.raises(PolicyError, match=str(len(STATE))):
         Oracle().predict(Observation(tick=0, time=0.0, state=np.zeros(3, np.float32), scene=world), Pick(thing="red block").subtask)
+
+
+@pytest.mark.parametrize("call", [Pick(thing="red block"), Open(thing="drawer"), Press(thing="button")], ids=lambda call: call.words)
+def test_the_arm_goes_as_the_oracle_imagines(call: Skill) -> None:
+    robot, oracle = SimRobot(seed=7), Oracle()
+    try:
+        for _ in range(4):
+            before = robot.observe(())
+            imagined = ahead(before, call.subtask, 16).state[7:13]
+            for row in oracle.predict(before, call.subtask).actions[:16]:
+                robot.apply(row)
+            measured = robot.observe(()).state[7:13]
+            assert np.abs(measured[:3] - imagined[:3]).max() < 0.004
+            assert np.abs(measured[3:] - imagined[3:]).max() < 0.02
+    finally:
+        robot.close()
 
 
 @pytest.mark.parametrize("name", SKILLS)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from agent.errors import RobotError, WrongShape
+from agent.testing import check_robot
 from agent.types import Robot
 from sim.robot import PANDA, SimRobot
 from tests.sim.driver import Driver
@@ -144,6 +145,16 @@ def test_two_robots_in_one_process_are_strangers() -> None:
     assert first.fingerprint() == alone.fingerprint()
 
 
+def test_a_closed_robot_says_so_and_touches_no_newer_world() -> None:
+    old = SimRobot(seed=1)
+    old.close()
+    new, alike = SimRobot(seed=2), SimRobot(seed=2)
+    for use in (lambda: old.observe([]), lambda: old.apply(Driver(new).row), old.stop, old.fingerprint):
+        with pytest.raises(RobotError, match="closed"):
+            use()
+    assert new.fingerprint() == alike.fingerprint()
+
+
 def test_another_thread_may_look_while_one_drives() -> None:
     robot = SimRobot(seed=1)
     faults: list[Exception] = []
@@ -161,3 +172,8 @@ def test_another_thread_may_look_while_one_drives() -> None:
         robot.apply(row)
     watcher.join(timeout=20)
     assert not faults and not watcher.is_alive()
+
+
+def test_it_keeps_the_contract_of_a_robot() -> None:
+    robot = SimRobot(seed=6)
+    check_robot(robot, Driver(robot).row)

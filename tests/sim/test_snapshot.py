@@ -95,3 +95,18 @@ def test_a_snapshot_of_another_world_is_refused(tmp_path: Path) -> None:
         SimRobot(seed=1).load(path)
     with pytest.raises(RecordError, match="Cannot read"):
         SimRobot(seed=1).load(tmp_path / "nothing")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(10))
+def test_two_hundred_steps_after_any_moment_are_equal(seed: int, tmp_path: Path) -> None:
+    rows, moments = wander(400, seed), (13, 60, 111, 190)
+    robot, onward = SimRobot(seed=seed), []
+    for index, row in enumerate(rows):
+        if index in moments:
+            robot.save(tmp_path / str(index))
+        robot.apply(row)
+        onward.append(robot.fingerprint())
+    for moment in moments:
+        robot.load(tmp_path / str(moment))
+        assert fingerprints(robot, rows[moment : moment + 200]) == onward[moment : moment + 200]

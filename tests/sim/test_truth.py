@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 from agent.types import Scene
+from sim.disturb import Move, When
 from sim.objects import BUTTON_TRAVEL, DRAWER_TRAVEL, HANDLE_TO_INSIDE
 from sim.robot import SimRobot
 from tests.sim.driver import Driver
@@ -133,3 +134,18 @@ def test_yaw_of_a_cube_is_within_an_eighth_turn() -> None:
         seen = scene.find("red block").yaw
         assert -np.pi / 4 <= seen <= np.pi / 4
         assert np.isclose(np.cos(4 * (seen - yaw)), 1.0, atol=1e-3)
+
+
+def test_what_falls_off_the_table_lies_on_the_floor_and_is_not_seen_through_the_table() -> None:
+    fall = Move(thing="red block", to=(1.0, 0.0, 0.1), when=When(tick=0))
+    robot = SimRobot({"things": [{"name": "red block", "at": [0.45, 0.0]}], "button": False}, disturbances=(fall,))
+    driver = Driver(robot)
+    driver.to(*driver.row[:3], wait=40)
+    scene = driver.scene()
+    assert scene.find("red block").position[2] < -0.5
+    assert not scene.where("red block", "on", "in") and not scene.has("moving", "red block")
+    bare = SimRobot({"things": [], "button": False})
+    bare_driver = Driver(bare)
+    bare_driver.to(*bare_driver.row[:3], wait=40)
+    fallen, empty = (body.observe(["front"]).images["front"].astype(int) for body in (robot, bare))
+    assert (np.abs(fallen - empty).sum(axis=2) > 60).sum() < 20

@@ -169,8 +169,8 @@ class Reader:
 
     def current(self, base: Understanding, scene: Scene, earlier: Sequence[Step]) -> int | None:
         """The clause that was being worked on when the sentence was said: the one the last step was for, else the first unsettled."""
-        if earlier:
-            last = earlier[-1].subtask
+        if mine := [step for step in earlier if step.said]:
+            last = mine[-1].subtask
             named = [v for v in last.args.values() if v in scene.names()]
             same = [i for i, c in enumerate(base.clauses) if c.call.subtask.key == last.key]
             about = [i for i, c in enumerate(base.clauses) if named and named[0] in c.things]

@@ -101,7 +101,7 @@ class SentenceReader:
             talk = told(talk, fresh)
             if len(clauses) > MOST_CLAUSES:
                 return Sentence((), frozenset(), Doubt("ask", f"That is more than {MOST_CLAUSES} things at once. What shall I do first?"))
-        clauses = merged(clauses)
+        clauses = merged(clauses, talk.scene)
         return Sentence(tuple(clauses), frozenset(avoid), hands_full(clauses))
 
     def plain_and(self, text: str) -> str:
@@ -110,6 +110,7 @@ class SentenceReader:
         text = re.sub(r"\b(turn|switch) ([\w ]+?) (on|off),? (?:and |and then |then )(?:back )?(on|off)\b", r"\1 \2 \3 and \1 \2 \4", text)
         words = "|".join(sorted(self.verbs | {"go", "do", "leave", "make", "it", "if", "finally"}))
         text = re.sub(rf"(?:,? and then|,? then|,? and finally) (?!(?:{words}|and|then|,|;)\b)(?=\w)", " and ", text)
+        text = re.sub(rf"^(?:go|come) and (?={words})", "", text)
         found = re.match(rf"^({words})(?: up)? and (?:then )?({words}) (.+)$", text)
         if found and found[1] != found[2]:
             first, second, rest = found.groups()
@@ -272,13 +273,13 @@ def told(talk: Talk, clauses: list[Clause] | tuple[Clause, ...]) -> Talk:
     return replace(talk, group=together) if len(together) > 1 else talk
 
 
-def merged(clauses: list[Clause]) -> list[Clause]:
+def merged(clauses: list[Clause], scene: Scene) -> list[Clause]:
     """Without the clauses that a later one brings along anyway: "take it out of the drawer and put it in the bowl" is one move."""
     clauses = [clause for clause, left in zip(clauses, [None, *clauses], strict=False) if left is None or not repeated(left, clause)]
     kept = []
     for i, clause in enumerate(clauses):
         after = clauses[i + 1 : i + 2]
-        if (clause.removal or is_pick(clause)) and any(moves(clause, later) for later in after):
+        if (clause.removal or is_pick(clause)) and any(moves(clause, later) and not later.call.done(scene) for later in after):
             continue
         if is_pick(clause) and any(is_pick(later) for later in after) and any(moves(clause, later) for later in clauses[i + 1 :]):
             continue

@@ -3,10 +3,8 @@
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from openai import OpenAI
-
 from agent.planner import prompts
-from agent.planner.connection import ModelServer
+from agent.planner.connection import Client, ModelServer
 from agent.planner.decision import Request
 from agent.planner.scorers.letters import data_url
 from agent.planner.scorers.scorer import Choice, Say, logs, shortlist, spread
@@ -38,7 +36,7 @@ class DecisionsScorer:
 def ask(server: ModelServer, given: Any, question: Any, read: Callable[[Any], Answer]) -> Answer:
     """One question; `read` makes something of its answer."""
 
-    def send(client: OpenAI) -> Any:
+    def send(client: Client) -> Any:
         return client.decisions.create(model=server.model, input=given, questions=[question])
 
     return server.ask(ASKED, send, lambda decision: read(decision.answers[0]))

@@ -8,10 +8,8 @@ import base64
 from math import exp, log
 from typing import Any
 
-from openai import OpenAI
-
 from agent.planner import prompts
-from agent.planner.connection import ModelServer, Unsupported
+from agent.planner.connection import Client, ModelServer, Unsupported
 from agent.planner.scorers.scorer import Choice, Say, logs, shortlist, softmax, spread
 
 LABELS = "ABCDEFGHIJKLMNOPQRST"
@@ -64,7 +62,7 @@ def ask_letter(server: ModelServer, text: str, picture: bytes | None, top: int) 
     """
     given = chat(text, picture)
 
-    def send(client: OpenAI, **limit: int) -> Any:
+    def send(client: Client, **limit: int) -> Any:
         create: Any = client.chat.completions.create
         return create(model=server.model, messages=given, temperature=0, logprobs=True, top_logprobs=top, **limit)
 

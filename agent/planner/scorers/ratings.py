@@ -4,10 +4,8 @@ import json
 import re
 from typing import Any
 
-from openai import OpenAI
-
 from agent.planner import prompts
-from agent.planner.connection import ModelServer
+from agent.planner.connection import Client, ModelServer
 from agent.planner.scorers.letters import LABELS, chat
 from agent.planner.scorers.scorer import Choice, Say, logs, shortlist, softmax, spread
 
@@ -43,7 +41,7 @@ def ask_ratings(server: ModelServer, text: str, labels: str, picture: bytes | No
     form: Any = {"type": "json_schema", "json_schema": {"name": "ratings", "strict": True, "schema": schema_of(labels)}}
     more: dict[str, Any] = {"response_format": form} if schema else {}
 
-    def send(client: OpenAI) -> Any:
+    def send(client: Client) -> Any:
         return client.chat.completions.create(model=server.model, messages=chat(text, picture), temperature=0, **more)
 
     return server.ask(ASKED, send, lambda completion: str(completion.choices[0].message.content or ""))

@@ -1,24 +1,17 @@
-import json
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
-import yaml
-from tokenizers import Tokenizer
-from tokenizers.models import WordLevel
-from tokenizers.pre_tokenizers import WhitespaceSplit
-from transformers import PreTrainedTokenizerFast
 
 from agent.errors import ConfigError, PolicyError
 from agent.executor.models import pi0
 from agent.executor.models.pi0_policy import Pi0Policy, Pi0Setup, delta_slots, pi0_policy
-from agent.executor.models.preprocess import Stats
-from agent.executor.models.weights import save
 from agent.executor.robots import ALOHA, DROID, PANDA
 from agent.executor.safety import check_match
 from agent.testing import check_policy
 from agent.types import Observation, Subtask
+from tests.executor.models.checkpoints import PI0_SETTINGS, pi0_folder, stats_of, write_policy
 from tests.executor.models.test_pi0 import random_model
 
 PUSH = Subtask(skill="push", words="push the red button")
@@ -36,13 +29,6 @@ def look(robot: object = PANDA, tick: int = 5, seed: int = 0) -> Observation:
     rng, spec = np.random.default_rng(seed), robot.spec
     images = {name: rng.integers(0, 255, (*size, 3), np.uint8) for name, size in spec.cameras.items()}
     return Observation(tick, tick / spec.rate_hz, rng.uniform(0.1, 0.5, len(spec.state)).astype(np.float32), images)
-
-
-def stats_of(seed: int = 0) -> dict[str, Stats]:
-    rng = np.random.default_rng(seed)
-    low = rng.normal(size=(2, 14))
-    make = [Stats(rng.normal(size=14), rng.uniform(0.5, 2, 14), row, row + rng.uniform(1, 2, 14)) for row in low]
-    return {"state": make[0], "actions": make[1]}
 
 
 def policy(adaptive: bool = False, robot: object = PANDA, **changes: object) -> Pi0Policy:
@@ -100,26 +86,14 @@ def test_a_missing_camera_is_named() -> None:
 
 
 def test_a_folder_becomes_a_policy(tmp_path: Path) -> None:
-    home = tmp_path / "pi0"
-    save(random_model(pi0.tiny(horizon=10)), home)
-    stats = {key: {name: getattr(value, name).tolist() for name in ("mean", "std", "q01", "q99")} for key, value in stats_of().items()}
-    (home / "assets" / "panda").mkdir(parents=True)
-    (home / "assets" / "panda" / "norm_stats.json").write_text(json.dumps({"norm_stats": stats}))
-    vocabulary = {word: n for n, word in enumerate(("<pad>", "<eos>", "<bos>", "<unk>", "push", "the", "red", "button"))}
-    words = Tokenizer(WordLevel(vocabulary, unk_token="<unk>"))
-    words.pre_tokenizer = WhitespaceSplit()
-    names = {"bos_token": "<bos>", "eos_token": "<eos>", "pad_token": "<pad>", "unk_token": "<unk>"}
-    PreTrainedTokenizerFast(tokenizer_object=words, **names).save_pretrained(tmp_path / "words")
+    home = pi0_folder(tmp_path)
     with pytest.raises(ConfigError, match="robot: aloha"):
         pi0_policy(home)
-    settings = {"robot": "panda", "tokenizer": "../words", "device": "cpu", "dtype": "float32", "steps": 2}
-    (home / "policy.yaml").write_text(yaml.safe_dump(settings))
-    one = pi0_policy(home)
+    one = pi0_policy(write_policy(home, **PI0_SETTINGS))
     assert one.transforms.tokenizer.encode("push the button", add_bos=True) == [2, 4, 5, 7]
     check_policy(one, look(), PUSH)
     warm = len(one.fast.programs)
     one.predict(look(tick=9), PUSH)
     assert len(one.fast.programs) == warm
-    (home / "policy.yaml").write_text(yaml.safe_dump(settings | {"robott": "panda"}))
     with pytest.raises(ConfigError, match="Its keys: robot"):
-        pi0_policy(home)
+        pi0_policy(write_policy(home, **PI0_SETTINGS, robott="panda"))

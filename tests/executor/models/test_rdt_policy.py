@@ -1,21 +1,17 @@
-import json
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 import yaml
-from safetensors.torch import save_file
-from transformers import ByT5Tokenizer, SiglipVisionConfig, T5Config, T5EncoderModel
 
 from agent.errors import ConfigError, PolicyError, WeightsError
-from agent.executor.models.encoders import T5, Siglip, store_words
 from agent.executor.models.rdt import RDT, RDT_TINY
 from agent.executor.models.rdt_policy import RDTPolicy, rdt_policy
 from agent.executor.robots import AGILEX, PANDA
 from agent.executor.safety import check_match
 from agent.types import Observation, Policy, Subtask
+from tests.executor.models.checkpoints import rdt_folder
 
 CONFIG = replace(RDT_TINY, words_width=16, image_width=32, grid=(2, 3, -4), words=-64)
 PUBLISHED = {
@@ -32,22 +28,7 @@ PUSH = Subtask(skill="push", words="push the red button")
 def home(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A checkpoint folder as people have it: RDT's own layout, SigLIP and T5 beside it."""
     folder = tmp_path_factory.mktemp("models")
-    torch.manual_seed(0)
-    model = RDT(CONFIG)
-    torch.nn.init.normal_(model.model.final_layer.ffn_final.fc2.weight, std=0.1)
-    (folder / "rdt").mkdir()
-    save_file(model.state_dict(), folder / "rdt" / "model.safetensors")
-    (folder / "rdt" / "config.json").write_text(json.dumps(PUBLISHED))
-    eyes = Siglip(
-        SiglipVisionConfig(
-            hidden_size=32, intermediate_size=64, num_hidden_layers=1, num_attention_heads=2, image_size=28, patch_size=14
-        )
-    )
-    eyes.tower.save_pretrained(folder / "siglip")
-    reader = T5(T5EncoderModel(T5Config(d_model=16, d_kv=4, num_heads=4, num_layers=1, d_ff=32, vocab_size=384)), ByT5Tokenizer())
-    reader.model.save_pretrained(folder / "t5")
-    reader.tokenizer.save_pretrained(folder / "t5")
-    store_words(reader, [PUSH.words], folder / "words.safetensors")
+    rdt_folder(folder, CONFIG, PUBLISHED, [PUSH.words])
     setup(folder)
     return folder
 

@@ -112,3 +112,13 @@ def test_each_word_of_the_plan_is_shown_with_its_state() -> None:
     place.drawer_open = True
     seen.append(planner.decide(Request(words=("open the drawer and press the button",), scene=place.scene())).plan)
     assert seen == [("→ open the drawer", "· press the button"), ("✓ open the drawer", "→ press the button")]
+
+
+def test_words_may_speak_of_what_an_earlier_instruction_handled() -> None:
+    """Steps of earlier instructions come with said = 0: "it" may stand for what they moved, and none of them counts for this one."""
+    first = play("put the red block in the blue bowl and press the button", world())
+    old = tuple(step.model_copy(update={"said": 0}) for step in first.history)
+    planner = Planner(gather(), settings(), Memory(None))
+    decide = lambda words: planner.decide(Request(words=(words,), scene=first.world.scene(), history=old))  # noqa: E731
+    assert decide("press it again").chosen.words == "press the button", "the earlier press does not count"
+    assert decide("take it out of the blue bowl").chosen.words == "pick up the red block"

@@ -1,0 +1,138 @@
+"""`saydo eval skills | chains | demos | disturbed`: the command line of the evaluation."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from agent.config import load_config
+from agent.errors import ConfigError
+
+app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None,
+                  help="Measure how well it works: figures with intervals, and a page to look at.")  # fmt: skip
+
+ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another config.yaml.")]
+Named = Annotated[str | None, typer.Option("--protocol", help="Another protocol: a shipped one, or a YAML file.")]
+PolicyName = Annotated[str | None, typer.Option("--policy", help="oracle, random, a built-in policy, or module:Class.")]
+Checkpoint = Annotated[Path | None, typer.Option(help="Folder of weights, for policies that have them.")]
+Episodes = Annotated[int | None, typer.Option(help="Per template, demo or level; for chains: chains.")]
+SeedBase = Annotated[int | None, typer.Option("--seed-base", help="The first seed; the others follow.")]
+RowNames = Annotated[str | None, typer.Option("--rows", help="random, alone, plan, planner, recovery; several with commas.")]
+TemplateNames = Annotated[str | None, typer.Option("--templates", help="Only these templates (or demos); several with commas.")]
+Language = Annotated[str | None, typer.Option(help="What is said: plain, train, typos, phrasing, words or intent.")]
+Out = Annotated[Path | None, typer.Option(help="Folder for the result; one that was cut off goes on there.")]
+Local = Annotated[bool, typer.Option("--local", help="Without Ray: in processes of this machine.")]
+Workers = Annotated[int, typer.Option(help="Processes, with --local.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON object as the last line of standard output.")]
+Length = Annotated[int | None, typer.Option(help="Tasks in a chain.")]
+
+
+@app.command()
+def skills(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
+           episodes: Episodes = None, seed_base: SeedBase = None, rows: RowNames = None, templates: TemplateNames = None,
+           language: Language = None, out: Out = None, local: Local = False, workers: Workers = 1,
+           as_json: AsJson = False) -> None:  # fmt: skip
+    """Every task template by itself: success with Wilson's 95 % interval."""
+    measure("skills", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
+            seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language)  # fmt: skip
+
+
+@app.command()
+def chains(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
+           episodes: Episodes = None, length: Length = None, seed_base: SeedBase = None, rows: RowNames = None,
+           templates: TemplateNames = None, language: Language = None, out: Out = None, local: Local = False, workers: Workers = 1,
+           as_json: AsJson = False) -> None:  # fmt: skip
+    """Chains of tasks in one world: success after k, and the average length."""
+    measure("chains", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
+            length=length, seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language)  # fmt: skip
+
+
+@app.command()
+def demos(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
+          episodes: Episodes = None, templates: TemplateNames = None, out: Out = None, local: Local = False, workers: Workers = 1,
+          as_json: AsJson = False) -> None:  # fmt: skip
+    """The scripted conversations, scored by what must hold at the end."""
+    measure("demos", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
+            templates=listed(templates))  # fmt: skip
+
+
+@app.command()
+def disturbed(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
+              episodes: Episodes = None, seed_base: SeedBase = None, rows: RowNames = None, templates: TemplateNames = None,
+              out: Out = None, local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
+    """The same episodes clean and with something going wrong, at three levels."""
+    measure("disturbed", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
+            seed_base=seed_base, rows=listed(rows), templates=listed(templates))  # fmt: skip
+
+
+def listed(names: str | None) -> tuple[str, ...] | None:
+    return tuple(name.strip() for name in names.split(",")) if names else None
+
+
+def measure(kind: str, config: Path | None, protocol: str | None, out: Path | None, local: bool, workers: int, as_json: bool,
+            **changes: Any) -> None:  # fmt: skip
+    """Evaluate by a protocol with changes set over it, with a progress bar, and print what came of it."""
+    from agent.evaluate.protocol import load_protocol
+    from agent.evaluate.runner import evaluate, new_folder
+
+    settings = load_config(config)
+    wanted = load_protocol(protocol or kind, **{"policy": settings.policy.name, "checkpoint": settings.policy.checkpoint} | given(changes))
+    if wanted.kind != kind:
+        raise ConfigError(f"The protocol '{wanted.name}' is for `saydo eval {wanted.kind}`, not {kind}.")
+    folder = out or new_folder(wanted, settings.runs.folder)
+    console = Console(stderr=as_json)
+    columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=console, transient=True) as bar:
+        task = bar.add_task(wanted.name, total=None)
+        failed: list[str] = []
+
+        def progress(done: int, of: int, line: dict[str, Any] | None) -> None:
+            if line is not None and not line["success"]:
+                failed.append(line["key"])
+            bar.update(task, completed=done, total=of, description=f"{wanted.name}, {len(failed)} failed")
+
+        result = evaluate(wanted, settings, folder, workers=workers, ray=not local, progress=progress)
+    show(console, result)
+    console.print(f"  {folder}/report.html", style="dim", soft_wrap=True, markup=False, highlight=False)
+    if as_json:
+        print(json.dumps(result, ensure_ascii=False), flush=True)
+
+
+def given(changes: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in changes.items() if value is not None}
+
+
+def show(console: Console, result: dict[str, Any]) -> None:
+    """The figures as a table."""
+    table = Table(box=None, header_style="bold", padding=(0, 2, 0, 0))
+    for heading in ("row", "what", "success", "95 % interval"):
+        table.add_column(heading)
+    if result["kind"] == "chains":
+        for row, one in result["rows"].items():
+            for at in one["success_at"]:
+                table.add_row(row, f"{at['k']} in a row", f"{at['successes']} of {at['n']}", f"{at['low']:.1%} to {at['high']:.1%}")
+            average = f"{one['average_length']:.2f} of {one['length']}"
+            table.add_row(row, "average length", average, f"{one['low']:.2f} to {one['high']:.2f}")
+    for row, what, one in rates(result):
+        table.add_row(row, what, f"{one['successes']} of {one['n']}", f"{one['low']:.1%} to {one['high']:.1%}")
+    console.print(table)
+
+
+def rates(result: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
+    """(row, what, figures) of every rate but a chain's."""
+    if result["kind"] == "demos":
+        return [("recovery", one["name"], one) for one in result["demos"]]
+    if result["kind"] == "skills":
+        whole = {row: {"name": "all", **one} for row, one in result["overall_rows"].items()}
+        return [(row, one["name"], one) for row, of in result["rows"].items() for one in [*of, whole[row]]]
+    if result["kind"] == "disturbed":
+        return [(row, one["name"], one) for row, of in result["rows"].items() for one in [{"name": "clean", **of["clean"]}, *levelled(of)]]
+    return []
+
+
+def levelled(of: dict[str, Any]) -> list[dict[str, Any]]:
+    return [{**one, "name": f"{one['name']}, level {one['level']}"} for one in of["cells"]]

@@ -1,0 +1,176 @@
+"""Lines → figures, each with its interval."""
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+from agent.evaluate.episodes import CLEAN
+from agent.evaluate.protocol import ROWS, Protocol
+from agent.evaluate.statistics import bootstrap, paired, wilson
+
+Line = dict[str, Any]
+WORST = 12
+
+
+def summed_up(protocol: Protocol, lines: Sequence[Line]) -> dict[str, Any]:
+    """The figures of an evaluation, by its kind."""
+    lines = [line for line in lines if "skipped" not in line]
+    found = {"skills": skills, "chains": chains, "demos": demos, "disturbed": disturbed}[protocol.kind](protocol, lines)
+    return {"kind": protocol.kind, **found, "preconditions": preconditions(lines), "worst": worst(lines)}
+
+
+def rate(lines: Sequence[Line]) -> Line:
+    """Success rate with Wilson's 95 % interval; ticks to success (median); steps that failed on the way."""
+    n, done = len(lines), sum(line["success"] for line in lines)
+    low, high = wilson(done, n)
+    results = [result for line in lines for result in line["results"]]
+    held = [result["held"] for result in results if result["held"] is not None]
+    first = sum(bool(line["results"]) and all(result["first"] is not None for result in line["results"]) for line in lines)
+    return {
+        "success": done / n if n else 0.0, "successes": done, "n": n, "low": low, "high": high,
+        "first_instant": first / n if n else 0.0, "progress": mean(result["progress"] for result in results),
+        "ticks": float(np.median(held)) if held else None, "failed_steps": sum(result["failed_steps"] for result in results),
+    }  # fmt: skip
+
+
+def mean(values: Iterable[float]) -> float:
+    values = list(values)
+    return float(np.mean(values)) if values else 0.0
+
+
+def grouped(lines: Sequence[Line], by: Callable[[Line], str]) -> dict[str, list[Line]]:
+    groups: dict[str, list[Line]] = {}
+    for line in lines:
+        groups.setdefault(by(line), []).append(line)
+    return groups
+
+
+def skills(protocol: Protocol, lines: Sequence[Line]) -> Line:
+    rows = {row: [{"name": name, **rate(group)} for name, group in grouped(of, lambda line: line["about"]).items()]
+            for row, of in grouped(lines, lambda line: line["row"]).items()}  # fmt: skip
+    overall = {row: rate(of) for row, of in grouped(lines, lambda line: line["row"]).items()}
+    first = protocol.rows[0]
+    compared = differences(protocol, lines)
+    return {"skills": rows[first], "overall": overall[first], "rows": rows, "overall_rows": overall, "differences": compared}
+
+
+def differences(protocol: Protocol, lines: Sequence[Line]) -> list[Line]:
+    """Each later row against the first, over the same episodes."""
+    rows = grouped(lines, lambda line: line["row"])
+    ours = {pair(line): score(line) for line in rows.get(protocol.rows[0], [])}
+    found = []
+    for row in protocol.rows[1:]:
+        theirs = {pair(line): score(line) for line in rows.get(row, [])}
+        both = sorted(ours.keys() & theirs.keys())
+        by, low, high = paired([theirs[key] for key in both], [ours[key] for key in both])
+        found.append({"row": row, "against": protocol.rows[0], "by": by, "low": low, "high": high, "n": len(both)})
+    return found
+
+
+def pair(line: Line) -> tuple[Any, ...]:
+    """What rows share: the episode, whoever played it."""
+    return line["about"], line["perturbation"], line["level"], line["number"]
+
+
+def score(line: Line) -> float:
+    return float(line["done"]) if "done" in line else float(line["success"])
+
+
+def chains(protocol: Protocol, lines: Sequence[Line]) -> Line:
+    rows = {row: chain_figures(protocol, of) for row, of in grouped(lines, lambda line: line["row"]).items()}
+    return {"rows": rows, "overall": rows[protocol.rows[0]], "differences": differences(protocol, lines)}
+
+
+def chain_figures(protocol: Protocol, lines: Sequence[Line]) -> Line:
+    """Success@k, average length with its bootstrap interval, and each template's rate among the times it was reached."""
+    n, done = len(lines), [line["done"] for line in lines]
+    low, high = bootstrap(done)
+    at = []
+    for k in range(1, protocol.length + 1):
+        successes = sum(value >= k for value in done)
+        bounds = wilson(successes, n)
+        at.append({"k": k, "success": successes / n, "successes": successes, "n": n, "low": bounds[0], "high": bounds[1]})
+    reached = grouped([result for line in lines for result in line["results"]], lambda result: result["template"])
+    parts = []
+    for name, results in sorted(reached.items()):
+        successes = sum(result["success"] for result in results)
+        bounds = wilson(successes, len(results))
+        parts.append({"name": name, "success": successes / len(results), "successes": successes, "n": len(results), "low": bounds[0],
+                      "high": bounds[1]})  # fmt: skip
+    return {"average_length": mean(done), "low": low, "high": high, "n": n, "length": protocol.length, "success_at": at, "templates": parts}
+
+
+def demos(protocol: Protocol, lines: Sequence[Line]) -> Line:
+    rows = [{"name": name, **rate(of), **{key: mean(line[key] for line in of) for key in ("share", "ticks", "decisions")}}
+            for name, of in grouped(lines, lambda line: line["about"]).items()]  # fmt: skip
+    return {"demos": rows, "overall": {**rate(lines), "share": mean(line["share"] for line in lines)}}
+
+
+def disturbed(protocol: Protocol, lines: Sequence[Line]) -> Line:
+    """Per row: each perturbation and level beside the same episodes undisturbed."""
+    rows = {}
+    for row, of in grouped(lines, lambda line: line["row"]).items():
+        clean = {(line["about"], line["number"]): line for line in of if line["perturbation"] == CLEAN}
+        cells = grouped([line for line in of if line["perturbation"] != CLEAN], lambda line: f"{line['perturbation']}\n{line['level']}")
+        rows[row] = {"clean": rate(list(clean.values())), "false_alarms": false_alarms(list(clean.values())),
+                     "cells": [cell(name, group, clean) for name, group in cells.items()]}  # fmt: skip
+    return {"rows": rows, "overall": rows[protocol.rows[0]]["clean"], "differences": differences(protocol, lines)}
+
+
+def cell(name: str, lines: Sequence[Line], clean: dict[tuple[str, int], Line]) -> Line:
+    """One perturbation at one level: success beside the clean run of the same seeds, recovery, what was decided more."""
+    perturbation, _, level = name.partition("\n")
+    same = [clean[line["about"], line["number"]] for line in lines if (line["about"], line["number"]) in clean]
+    before, now = mean(line["success"] for line in same), mean(line["success"] for line in lines)
+    took = [recovery for line in lines if (recovery := recovery_ticks(line)) is not None]
+    more = mean(decisions(line) for line in lines) - mean(decisions(line) for line in same)
+    return {"name": perturbation, "level": int(level), **rate(lines), "clean": before, "ratio": now / before if before else None,
+            "fired": sum(bool(line["fired"]) for line in lines), "recovery_ticks": float(np.median(took)) if took else None,
+            "more_decisions": more}  # fmt: skip
+
+
+def decisions(line: Line) -> int:
+    return sum(result["decisions"] for result in line["results"])
+
+
+def recovery_ticks(line: Line) -> int | None:
+    """From the last thing that went wrong to success; None where there was none, or no success after it."""
+    if not line["fired"] or not line["success"]:
+        return None
+    result = line["results"][-1]
+    ticks: int = result["began"] + result["held"] - line["fired"][-1][0]
+    return ticks if ticks >= 0 else None
+
+
+def false_alarms(lines: Sequence[Line]) -> float:
+    """Share of undisturbed successes in which some step was taken for a failure."""
+    good = [line for line in lines if line["success"]]
+    return mean(any(result["failed_steps"] for result in line["results"]) for line in good)
+
+
+def preconditions(lines: Sequence[Line]) -> Line:
+    """How often what a task's symbolic side requires was true of the world when the task began."""
+    results = [result for line in lines for result in line["results"]]
+    unmet = [{"words": result["words"], "unmet": result["unmet"]} for result in results if result["unmet"]]
+    return {"checked": len(results), "held": len(results) - len(unmet), "unmet": unmet[:20]}
+
+
+def worst(lines: Sequence[Line]) -> list[Line]:
+    """Failures to look at: of those that came least far, one of each kind first."""
+    failed = [line for line in lines if not line["success"] and line["row"] != "random"]
+    failed.sort(key=lambda line: line["results"][-1]["progress"] if line["results"] else line.get("share", 0.0))
+    seen: dict[tuple[str, str], int] = {}
+    ranked = []
+    for line in failed:
+        kind = (line["about"], line["row"])
+        seen[kind] = seen.get(kind, 0) + 1
+        ranked.append((seen[kind], line))
+    ranked.sort(key=lambda item: item[0])
+    return [shown(line) for _, line in ranked[:WORST]]
+
+
+def shown(line: Line) -> Line:
+    last = line["results"][-1] if line["results"] else line
+    return {"key": line["key"], "seed": line["seed"], "row": ROWS[line["row"]], "about": line["about"], "words": last.get("words", ""),
+            "why": last.get("why", ""), "fired": [what for _, what in line.get("fired", [])], "picture": line.get("picture")}  # fmt: skip

@@ -1,0 +1,47 @@
+"""Referring expressions: what a thing may be called in a scene, so that nothing else there could be meant."""
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from agent.types import Scene
+
+RELATIONS = ("in", "on", "left of", "right of", "in front of", "behind", "next to")
+RELATED = 0.2
+"""How often a thing is told by where it is, where that tells it."""
+Words = Callable[[str, str], str]
+"""words(group, slot): one of the words for a slot."""
+
+
+def refer(name: str, scene: Scene, forms: dict[str, Any], half: str, words: Words, rng: np.random.Generator, avoid: tuple[str, ...]) -> str:
+    """What a thing is called: by colour and kind, or by where it is, if nothing else of its kind is there. Fixtures by their kind.
+
+    half: "seen" or "phrasing", the forms of sentences; avoid: things that it is not told by, because the sentence is about them.
+    """
+    colour, _, kind = name.rpartition(" ")
+    noun = words("nouns", kind) if kind in ("block", "bowl") else words("nouns", name)
+    if not colour:
+        return f"the {noun}"
+    landmarks = [found for found in told_by(name, scene) if found[1] not in avoid]
+    if landmarks and rng.random() < RELATED:
+        relation, landmark = landmarks[int(rng.integers(len(landmarks)))]
+        form: str = forms["relations"][half]
+        return form.format(noun=noun, relation=relation, landmark=f"the {landmark}")
+    options: list[str] = forms[half]
+    return options[int(rng.integers(len(options)))].format(colour=words("colours", colour), noun=noun)
+
+
+def told_by(name: str, scene: Scene) -> Iterator[tuple[str, str]]:
+    """(relation, landmark) that hold of this thing and of no other of its kind."""
+    kind = scene.find(name).kind
+    for relation, thing, *rest in scene.facts:
+        if thing != name or relation not in RELATIONS or len(rest) != 1 or rest[0] == "table":
+            continue
+        if those(scene, kind, relation, rest[0]) == [name]:
+            yield relation, rest[0]
+
+
+def those(scene: Scene, kind: str, relation: str, landmark: str) -> list[str]:
+    """Everything of a kind that stands in that relation to a landmark."""
+    return [other for other in scene.names(kind) if (relation, other, landmark) in scene.facts]

@@ -1,0 +1,23 @@
+"""The command line, as a person or a machine calls it."""
+
+import json
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from agent.errors import ConfigError
+from agent.evaluate.command import app
+
+
+def test_skills_print_one_json_object_last(tmp_path: Path) -> None:
+    shown = CliRunner().invoke(app, ["skills", "--policy", "oracle", "--episodes", "1", "--seed-base", "3", "--templates", "light off",
+                                     "--local", "--json", "--out", str(tmp_path)], catch_exceptions=False)  # fmt: skip
+    result = json.loads(shown.stdout.splitlines()[-1])
+    assert result["skills"] == [{**result["skills"][0], "name": "light off", "success": 1.0, "n": 1}]
+    assert result["seeds"] == [3, 3] and (tmp_path / "report.html").exists()
+
+
+def test_a_protocol_for_something_else_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="saydo eval chains"):
+        CliRunner().invoke(app, ["skills", "--protocol", "chains", "--out", str(tmp_path)], catch_exceptions=False)

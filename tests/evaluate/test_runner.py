@@ -1,0 +1,116 @@
+"""A whole evaluation, small: lines stream, it resumes, processes give the same, the result can be read by machines and people."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from agent.config import load_config
+from agent.errors import ConfigError, RecordError
+from agent.evaluate import runner
+from agent.evaluate.protocol import Protocol, load_protocol
+from agent.evaluate.runner import evaluate
+
+SMALL = Protocol(name="small", kind="skills", templates=("light on", "home"), episodes=2, ticks=200)
+UNTIMED = ("wall_s",)
+
+
+def timeless(line: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in line.items() if key not in UNTIMED}
+
+
+def lines_of(folder: Path) -> dict[str, dict[str, Any]]:
+    return {line["key"]: timeless(line) for line in map(json.loads, (folder / "episodes.jsonl").read_text().splitlines())}
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]]:
+    folder = tmp_path_factory.mktemp("evaluation")
+    return folder, evaluate(SMALL, load_config(), folder)
+
+
+def test_the_result_says_what_it_depends_on(finished: tuple[Path, dict[str, Any]]) -> None:
+    folder, result = finished
+    assert result == json.loads((folder / "result.json").read_text())
+    assert {"name", "success", "n", "low", "high"} <= set(result["skills"][0])
+    assert result["overall"]["n"] == 4 and result["overall"]["success"] == 1.0
+    assert result["protocol"]["sha256"] == SMALL.sha256 and result["seeds"] == [0, 1]
+    assert {"saydo", "pybullet", "python"} <= set(result["versions"]) and result["machine"]["cores"] >= 1
+    assert result["preconditions"] == {"checked": 4, "held": 4, "unmet": []}
+
+
+def test_the_page_is_one_file_that_asks_for_nothing(finished: tuple[Path, dict[str, Any]]) -> None:
+    page = (finished[0] / "report.html").read_text()
+    assert "light on" in page and SMALL.sha256[:12] in page and "<svg" in page
+    assert not re.search(r"""(?:src|href)=["']?(?!data:)|https?://|<script""", page)
+
+
+def test_what_was_cut_off_goes_on_and_comes_out_equal(finished: tuple[Path, dict[str, Any]], tmp_path: Path,
+                                                      monkeypatch: pytest.MonkeyPatch) -> None:  # fmt: skip
+    played: list[str] = []
+    real = runner.play_episode
+
+    def counting(protocol: Protocol, config: Any, episode: Any) -> Any:
+        if len(played) == 3:
+            raise KeyboardInterrupt
+        played.append(episode.key)
+        return real(protocol, config, episode)
+
+    monkeypatch.setattr(runner, "play_episode", counting)
+    with pytest.raises(KeyboardInterrupt):
+        evaluate(SMALL, load_config(), tmp_path)
+    log = tmp_path / "episodes.jsonl"
+    log.write_text(log.read_text() + '{"key": "plan/ho')
+    monkeypatch.setattr(runner, "play_episode", real)
+    seen: list[int] = []
+    evaluate(SMALL, load_config(), tmp_path, progress=lambda done, of, line: seen.append(done))
+    assert seen == [3, 4]
+    assert lines_of(tmp_path) == lines_of(finished[0])
+
+
+def test_another_protocol_may_not_go_on_there(finished: tuple[Path, dict[str, Any]]) -> None:
+    with pytest.raises(RecordError, match="another protocol"):
+        evaluate(SMALL.model_copy(update={"seed_base": 5}), load_config(), finished[0])
+
+
+def test_processes_give_what_one_gives(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    evaluate(SMALL, load_config(), tmp_path, workers=2)
+    assert lines_of(tmp_path) == lines_of(finished[0])
+
+
+@pytest.mark.ray
+def test_ray_tasks_give_what_one_process_gives(finished: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    evaluate(SMALL, load_config(), tmp_path, ray=True)
+    assert lines_of(tmp_path) == lines_of(finished[0])
+
+
+def test_a_policy_that_reads_no_words_has_no_row_alone(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match="reads no words"):
+        evaluate(SMALL.model_copy(update={"rows": ("alone",)}), load_config(), tmp_path)
+
+
+def test_failures_come_with_a_picture(tmp_path: Path) -> None:
+    failing = Protocol(name="failing", kind="skills", rows=("plan",), policy="random", templates=("light on",), episodes=1, ticks=15)
+    result = evaluate(failing, load_config(), tmp_path)
+    (worst,) = result["worst"]
+    assert (tmp_path / worst["picture"]).read_bytes()[:2] == b"\xff\xd8"
+    assert "data:image/jpeg" in (tmp_path / "report.html").read_text()
+
+
+def test_an_interrupted_evaluation_is_found_again_and_a_finished_one_left_alone(tmp_path: Path) -> None:
+    first = runner.new_folder(SMALL, tmp_path)
+    assert runner.new_folder(SMALL, tmp_path) == first
+    first.mkdir(parents=True)
+    (first / "result.json").write_text("{}")
+    assert runner.new_folder(SMALL, tmp_path) != first
+
+
+def test_chains_and_their_figures(tmp_path: Path) -> None:
+    protocol = load_protocol("chains", episodes=2, length=2, seed_base=3)
+    result = evaluate(protocol, load_config(), tmp_path)
+    one = result["rows"]["plan"]
+    assert [at["k"] for at in one["success_at"]] == [1, 2]
+    assert one["average_length"] == sum(at["success"] for at in one["success_at"])
+    assert result["preconditions"]["held"] == result["preconditions"]["checked"]

@@ -1,0 +1,90 @@
+"""Pushing and turning: where the oracle says no, and a few scenes in full contact physics."""
+
+from math import atan2, degrees, pi
+
+import numpy as np
+import pytest
+
+from agent.errors import PolicyError
+from agent.skills.blocks import ALIGNED, alike_after
+from agent.types import Scene, Thing
+from benchmarks.block_episodes import BLOCK_EPISODES
+from benchmarks.oracle_success import attempt
+from sim.loose import made
+from sim.oracle.pushes import DIRECTIONS, check_way, hand_yaw, lies_in, wrist
+from sim.robot import SimRobot
+
+
+def thing(name: str, x: float, y: float, yaw: float = 0.0) -> Thing:
+    what = made(name)
+    return Thing(name=name, kind=what.kind, position=(x, y, what.size[2] / 2), yaw=yaw, size=what.size)
+
+
+@pytest.mark.parametrize(("direction", "blocked"), [("left", True), ("right", False), ("away", False), ("near", False)])
+def test_what_stands_in_the_way_is_not_pushed_into(direction: str, blocked: bool) -> None:
+    red, blue = thing("red block", 0.48, 0.0), thing("blue block", 0.48, 0.12)
+    scene = Scene(tick=0, things=(red, blue))
+    if blocked:
+        with pytest.raises(PolicyError, match="in the way"):
+            check_way(scene, red, DIRECTIONS[direction], 0.1)
+    else:
+        assert check_way(scene, red, DIRECTIONS[direction], 0.1)
+
+
+def test_nothing_is_pushed_out_of_reach() -> None:
+    red = thing("red block", 0.68, 0.0)
+    with pytest.raises(PolicyError, match="beyond the arm's reach"):
+        check_way(Scene(tick=0, things=(red,)), red, DIRECTIONS["away"], 0.1)
+
+
+def test_the_fingers_stand_across_the_way() -> None:
+    rng = np.random.default_rng(0)
+    for angle, now in rng.uniform(-pi, pi, (50, 2)):
+        yaw = hand_yaw(angle, now / 2)
+        assert abs(np.sin(yaw - angle)) < 1e-9 and abs(yaw) < 1.76
+
+
+def test_the_wrist_can_turn_as_far_as_is_said() -> None:
+    from sim import kinematics
+
+    for x, y in [(0.35, -0.4), (0.5, 0.0), (0.35, 0.35), (0.6, -0.2)]:
+        for yaw in wrist(thing("red block", x, y)):
+            turn = kinematics.rotation(np.array([0.0, 0.0, yaw])) @ kinematics.DOWN
+            solution = kinematics.inverse(kinematics.REST, np.array([x, y, 0.02]), turn, iterations=200)
+            assert solution.error_m < 1e-3 and solution.error_rad < 0.02, (x, y, degrees(yaw), degrees(atan2(y, x)))
+
+
+def test_in_a_zone_means_all_of_it() -> None:
+    zone = Thing(name="red zone", kind="zone", position=(0.3, 0.2, 0.0), size=(0.14, 0.14, 0.001))
+    assert lies_in(thing("yellow bar", 0.3, 0.2, 0.7), zone)
+    assert not lies_in(thing("yellow bar", 0.33, 0.2), zone) and not lies_in(thing("red block", 0.36, 0.2), zone)
+
+
+@pytest.mark.parametrize("skill", ["push", "push into zone", "rotate", "align", "shape in zone", "shape stack"])
+def test_it_does_each_in_full_physics(skill: str) -> None:
+    assert skill in BLOCK_EPISODES
+    assert attempt(skill, 7).why == ""
+
+
+def test_a_mirrored_bench_is_served_as_well() -> None:
+    from agent.config import load_config
+    from agent.executor.executor import Executor
+    from agent.skills.tabletop import Open
+    from sim.oracle import Oracle
+
+    robot = SimRobot({"things": ["red block"], "look": "lab"}, seed=2)
+    executor = Executor(robot, Oracle(), load_config().executor)
+    try:
+        scene = robot.observe(()).scene
+        assert scene is not None and scene.find("drawer").position[1] < 0 < scene.find("button").position[1]
+        assert executor.run(Open(thing="drawer")).status == "done"
+    finally:
+        executor.close()
+        robot.close()
+
+
+def test_alike_after_says_what_the_world_says() -> None:
+    scene = SimRobot({"things": ["red block", "yellow bar", "green L", "pink prism"]}, seed=5).observe([]).scene
+    assert scene is not None and 0 < ALIGNED < pi / 8
+    periods = {name: alike_after(scene.find(name)) for name in ("red block", "yellow bar", "green L", "pink prism")}
+    assert periods == {"red block": pi / 2, "yellow bar": pi, "green L": 2 * pi, "pink prism": pi}
