@@ -50,6 +50,9 @@ class Scene(Frozen):
 
     Facts in use: ("in" | "on" | "left of" | "right of" | "in front of" | "behind" | "next to", a, b); ("open" | "closed", drawer);
     ("lit" | "dark", light); ("clear", thing): nothing stands on or in it; ("over", "gripper", thing); ("home", "gripper").
+    ("in", thing, zone): on the table there, with nine tenths of its outline. ("followed", "table"): `events` tell of every thing on the
+    table that was moved ("moved", thing, "left" | "right" | "away" | "near"), once for each centimetre, or turned ("turned", thing,
+    "left" | "right"), once for each 5° about the vertical; the way back is told too, so what happened since a tick is their difference.
     """
 
     tick: int

@@ -1,13 +1,14 @@
 """Episodes with shapes, sizes and zones, for oracle_success.py: pick and place of everything, push, rotate, align."""
 
 from collections.abc import Callable
+from itertools import permutations
 from math import atan2, hypot
 from typing import Any
 
 import numpy as np
 
 from agent.errors import PolicyError
-from agent.skills.blocks import Align, Push, PushInto, Rotate
+from agent.skills.blocks import Align, Between, Push, PushInto, Rotate
 from agent.skills.skill import Skill
 from agent.skills.tabletop import Pick, Place, Stack
 from agent.types import Scene
@@ -49,9 +50,10 @@ def placed(relation: Any, target: str) -> Callable[[np.random.Generator], Made]:
 
 
 def two_in_a_zone(rng: np.random.Generator) -> Made:
+    """The two smallest things beside each other."""
     layout, names = table(rng)
     calls: list[Skill] = []
-    for thing in names[:2]:
+    for thing in sorted(names, key=lambda name: max(made(name).size))[:2]:
         calls += [Pick(thing=thing), Place(thing=thing, relation="in", target=layout["things"][-1])]
     return layout, calls
 
@@ -100,6 +102,25 @@ def aligned(rng: np.random.Generator) -> Made:
     return layout, [Align(thing=thing, other=other)]
 
 
+def in_between(rng: np.random.Generator) -> Made:
+    """Between two things that leave room for it; scenes without such a pair are drawn again."""
+    while True:
+        layout, names = table(rng)
+        scene = beginning(layout)
+        for thing, one, other in permutations(names, 3):
+            (ax, ay, _), (bx, by, _) = scene.find(one).position, scene.find(other).position
+            half = sum(max(made(name).size[:2]) / 2 for name in (one, other)) + max(made(thing).size[:2])
+            if half + 0.06 < hypot(bx - ax, by - ay) < 0.30 and roomy(scene, thing, one, other):
+                return {**layout, **fixed(scene)}, [Pick(thing=thing), Between(thing=thing, one=one, other=other)]
+
+
+def roomy(scene: Scene, thing: str, one: str, other: str) -> bool:
+    """Does nothing else stand near the middle between the two?"""
+    (ax, ay, _), (bx, by, _) = scene.find(one).position, scene.find(other).position
+    rest = [each.position for each in scene.things if each.name not in (thing, one, other) and each.kind in (*BLOCKS, "bowl")]
+    return all(hypot((ax + bx) / 2 - x, (ay + by) / 2 - y) > 0.13 for x, y, _ in rest)
+
+
 def beginning(layout: dict[str, Any]) -> Scene:
     """Where things will start."""
     robot = SimRobot(layout)
@@ -126,5 +147,5 @@ BLOCK_EPISODES: dict[str, Callable[[np.random.Generator], Any]] = {
     "shape pick": picked, "shape in zone": placed("in", "zone"), "shape in bowl": placed("in", "bowl"),
     "shape on table": placed("on", "table"), "shape left of": placed("left of", "thing"), "shape next to": placed("next to", "thing"),
     "two in a zone": two_in_a_zone, "shape stack": stacked, "push": pushed, "push into zone": pushed_into, "rotate": rotated,
-    "align": aligned,
+    "align": aligned, "between": in_between,
 }  # fmt: skip

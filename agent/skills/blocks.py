@@ -1,6 +1,8 @@
-"""Skills that move things without lifting them: push, push into a zone, rotate, align."""
+"""Skills with things on the table: push, push into a zone, rotate, align, put between."""
 
-from math import pi, radians
+from collections.abc import Iterator
+from itertools import combinations
+from math import hypot, pi, radians
 from typing import Annotated, Literal
 
 from agent.skills.skill import Kind, Skill
@@ -8,12 +10,15 @@ from agent.skills.tabletop import BLOCKS, Movable, Pick, free_thing
 from agent.types import Scene, Thing
 
 Flat = Annotated[str, Kind(*(kind for kind in BLOCKS if kind != "cylinder"))]
+Standing = Annotated[str, Kind(*BLOCKS, "bowl")]
 Zone = Annotated[str, Kind("zone")]
 
 PUSHED, TURNED = 10, 12
 """Events of a centimetre and of 5° that make a push and a rotation."""
 OPPOSITE = {"left": "right", "right": "left", "away": "near", "near": "away"}
 ALIGNED = radians(10)
+ASIDE = 0.03
+"""How far from the line between two things something is still between them, m."""
 
 
 def net(scene: Scene, verb: str, thing: str, way: str) -> int:
@@ -128,6 +133,44 @@ class Align(
         period = min(alike_after(thing), alike_after(other))
         off = (thing.yaw - other.yaw + period / 2) % period - period / 2
         return still(scene, self.thing) and abs(off) < ALIGNED
+
+
+class Between(
+    Skill,
+    say="put the {thing} between the {one} and the {other}",
+    also=("place the {thing} between the {one} and the {other}", "set the {thing} between the {one} and the {other}",
+          "move the {thing} between the {one} and the {other}"),
+):  # fmt: skip
+    """Put what is held on the table between two things that stand there."""
+
+    thing: Movable
+    one: Standing
+    other: Standing
+
+    @classmethod
+    def calls(cls, scene: Scene) -> Iterator[Skill]:
+        """Only for what is held, and each pair once."""
+        if scene.holding and scene.has("followed", "table"):
+            things = scene.names(*BLOCKS, "bowl")
+            pairs = ((one, other) for one, other in combinations(things, 2) if scene.holding not in (one, other))
+            yield from (cls(thing=scene.holding, one=one, other=other) for one, other in pairs)
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding == self.thing and all("table" in scene.where(name, "on") for name in (self.one, self.other))
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        if not all("table" in scene.where(name, "on") for name in (self.one, self.other) if name != scene.holding):
+            return []
+        pick = Pick(thing=self.thing)
+        return [pick] if pick.can(scene) else [*pick.needs(scene), pick]
+
+    def done(self, scene: Scene) -> bool:
+        if not still(scene, self.thing) or "table" not in scene.where(self.thing, "on"):
+            return False
+        (x, y, _), (ax, ay, _), (bx, by, _) = (scene.find(name).position for name in (self.thing, self.one, self.other))
+        length = hypot(bx - ax, by - ay)
+        along, across = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length, abs((x - ax) * (by - ay) - (y - ay) * (bx - ax)) / length
+        return 0.2 < along / length < 0.8 and across < ASIDE
 
 
 def alike_after(thing: Thing) -> float:

@@ -74,7 +74,12 @@ def put(hand: Imagined, relation: str, target: Thing) -> Move:
     assert hand.held is not None
     thing = hand.things[hand.held]
     spot = noted(hand, ("spot", thing.name, relation, target.name), lambda: find_spot(now(hand), thing, relation, target))
-    yaw = noted(hand, ("yaw", thing.name, relation, target.name), lambda: yaw_for(hand, thing, spot))
+    return set_down(hand, thing, spot)
+
+
+def set_down(hand: Imagined, thing: Thing, spot: Spot) -> Move:
+    """Carry what is held to that spot, lower it, let go."""
+    yaw = noted(hand, ("yaw", thing.name, spot), lambda: yaw_for(hand, thing, spot))
     goal = hand_at(hand, thing, spot, yaw)
     opening = hand.width > span(thing, hand.yaw) + 0.002
     if at(hand, goal, yaw, CLOSING if opening else LOWERED):

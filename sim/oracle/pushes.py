@@ -11,8 +11,8 @@ from sim.oracle.clearance import FINGER, PALM, TIP, Box, footprint, obstacles, r
 from sim.oracle.grasps import FARTHEST, choose_grasp, sides
 from sim.oracle.imagined import DT, FULL, Imagined, Refused, Vector, hold, span, wrap
 from sim.oracle.motion import LEAD, Move, over, rise, stay
-from sim.oracle.moves import leave, lifted, noted, now, put_away, seize
-from sim.oracle.spots import Spot, short_of_reach
+from sim.oracle.moves import leave, lifted, noted, now, pick, put_away, seize, set_down
+from sim.oracle.spots import Spot, in_between, short_of_reach
 
 DIRECTIONS = {"away": 0.0, "left": pi / 2, "near": pi, "right": -pi / 2}
 """About world z, rad."""
@@ -172,6 +172,19 @@ def wrist(thing: Thing) -> tuple[float, float]:
     return atan2(y, x) + WRIST[0], WRIST[1]
 
 
+def between(hand: Imagined, name: str, one: str, other: str) -> Move:
+    """Put what is held between two things; what was lost on the way is fetched again."""
+    if hand.held is not None and hand.held != name:
+        return put_away(hand)
+    thing = hand.things[name]
+    spot = noted(hand, ("between", name), lambda: in_between(now(hand), thing, hand.things[one], hand.things[other]))
+    if hand.held == name:
+        return set_down(hand, thing, spot)
+    x, y, z = thing.position
+    there = hypot(x - spot.x, y - spot.y) < 0.02 and abs(z - spot.z) < 0.01
+    return leave(hand) if there else pick(hand, name)
+
+
 def take(hand: Imagined, thing: Thing, prefer: Callable[[float], float]) -> Move:
     """Grasp a thing in the way that leaves the wrist the most of what is preferred; then the one with the smaller turn."""
     if hand.held is not None:
@@ -207,7 +220,8 @@ FLAT = tuple(kind for kind in BLOCKS if kind != "cylinder")
 """Kinds of which one can see how they are turned."""
 NEEDS: dict[str, tuple[str, ...]] = {
     "push": ("thing", "direction"), "pushinto": ("thing", "zone"), "rotate": ("thing", "side"), "align": ("thing", "other"),
+    "between": ("thing", "one", "other"),
 }  # fmt: skip
-KINDS: dict[str, tuple[str, ...]] = {"push": BLOCKS, "pushinto": BLOCKS, "rotate": FLAT, "align": FLAT}
+KINDS: dict[str, tuple[str, ...]] = {"push": BLOCKS, "pushinto": BLOCKS, "rotate": FLAT, "align": FLAT, "between": BLOCKS}
 LITERALS = ("direction", "side")
-MOVES: dict[str, Callable[..., Move]] = {"push": push, "pushinto": push_into, "rotate": turn, "align": align}
+MOVES: dict[str, Callable[..., Move]] = {"push": push, "pushinto": push_into, "rotate": turn, "align": align, "between": between}

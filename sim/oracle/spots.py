@@ -2,7 +2,7 @@
 the thing itself, so that the spot stays while the thing is on its way.
 """
 
-from math import cos, hypot, pi, radians, sin
+from math import atan2, cos, hypot, pi, radians, sin
 from typing import NamedTuple
 
 from agent.errors import hint
@@ -118,7 +118,7 @@ def in_bay(scene: Scene, thing: Thing, bay: Thing) -> Spot:
 
 
 def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
-    """Wholly inside, with the most room for thing and hand, near the middle."""
+    """Wholly inside, with room for thing and hand; from the far left corner on, so that others find a place beside it."""
     x, y, _ = zone.position
     height, free = thing.size[2] / 2 + AIR, (zone.size[0] - max(thing.size[:2])) / 2 - 0.004
     c, s = cos(zone.yaw), sin(zone.yaw)
@@ -127,7 +127,7 @@ def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
     around = obstacles(scene)
 
     def score(spot: Spot) -> float:
-        return 10 * min(_score(spot, thing, around), 0.01) + 10 * allowed(scene, spot) - 0.1 * hypot(spot.x - x, spot.y - y)
+        return 10 * min(_score(spot, thing, around), 0.01) + 10 * allowed(scene, spot) - 0.1 * hypot(spot.x - x - free, spot.y - y - free)
 
     best = max(spots, key=score)
     if _footing(best, thing, around) < 0:
@@ -167,6 +167,25 @@ def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
             f"There is no spot within reach {relation} the {target.name}: it would be at x {best.x:.2f}, y {best.y:.2f} m, and the arm "
             f"reaches from {NEAREST} to {FARTHEST} m around its base."
         )
+    return best
+
+
+def in_between(scene: Scene, thing: Thing, one: Thing, other: Thing) -> Spot:
+    """On the line between two things, nearest to its middle, where the thing and the hand have room."""
+    rest = scene.model_copy(update={"things": tuple(each for each in scene.things if each.name != thing.name)})
+    around, height = obstacles(rest), thing.size[2] / 2 + AIR
+    (ax, ay, _), (bx, by, _) = one.position, other.position
+    along = round(atan2(by - ay, bx - ax), 2)
+    shares = [0.5 + 0.04 * step for step in (0, 1, -1, 2, -2, 3, -3, 4, -4)]
+    spots = [Spot(round(ax + share * (bx - ax), 3), round(ay + share * (by - ay), 3), height, along) for share in shares]
+
+    def score(spot: Spot) -> float:
+        room_there = _score(spot, thing, around, (along, along + pi / 2))
+        return 10 * min(room_there, 0.008) + 10 * allowed(rest, spot) - hypot(spot.x - spots[0].x, spot.y - spots[0].y)
+
+    best = max(spots, key=score)
+    if _footing(best, thing, around) < 0.002 or short_of_reach(best) > 0.02:
+        raise Refused(f"There is no room between the {one.name} and the {other.name} for the {thing.name}.")
     return best
 
 

@@ -20,7 +20,7 @@ def test_every_scene_that_ships_settles_as_it_is_written(name: str) -> None:
     for item in layout.things:
         if item.inside or item.on:
             assert scene.has("in" if item.inside else "on", item.name, item.inside or item.on or "")
-        else:
+        elif not item.name.endswith("zone"):
             assert scene.has("on", item.name, "table")
     assert not [fact for fact in scene.facts if fact[0] == "moving"]
     if layout.drawer != "none":

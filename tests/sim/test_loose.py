@@ -37,7 +37,7 @@ def test_yaw_is_the_same_after_the_turn_after_which_it_looks_the_same(kind: str)
         lies, yaw = as_it_lies(kind, size, about_z(angle))
         assert lies == size
         if period:
-            assert abs(yaw) <= period / 2 + 1e-9 and (yaw - angle) % period == pytest.approx(0, abs=1e-9) or (
+            assert (abs(yaw) <= period / 2 + 1e-9 and (yaw - angle) % period == pytest.approx(0, abs=1e-9)) or (
                 period - (yaw - angle) % period
             ) == pytest.approx(0, abs=1e-9)
             assert as_it_lies(kind, size, about_z(angle + period))[1] == pytest.approx(yaw, abs=1e-9)
