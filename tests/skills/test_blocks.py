@@ -1,0 +1,95 @@
+"""Skills that move things on the table: when they can be tried, what helps, and when they are done; and the words for them."""
+
+import pytest
+
+from agent.planner.decision import Request
+from agent.planner.memory import Memory
+from agent.planner.saycan import Planner
+from agent.skills.blocks import Align, Between, Push, PushInto, Rotate, net
+from agent.skills.library import gather
+from agent.skills.tabletop import Pick, Place
+from agent.types import Fact, Scene, Thing
+from tests.planner.symbolic import settings
+
+SIZES = {"block": (0.04, 0.04, 0.04), "bar": (0.09, 0.03, 0.03), "cylinder": (0.04, 0.04, 0.05), "prism": (0.05, 0.046, 0.04)}
+FOLLOWED: Fact = ("followed", "table")
+
+
+def scene(*facts: Fact, holding: str | None = None, events: tuple[tuple[int, Fact], ...] = (), yaw: float = 0.0) -> Scene:
+    """Four blocks and a zone in a row, all on the table but what is held."""
+    names = ("red block", "yellow bar", "cyan cylinder", "large pink prism")
+    things = [Thing(name="table", kind="table", position=(0.5, 0.0, -0.02)), Thing(name="blue zone", kind="zone", position=(0.3, 0.3, 0.0))]
+    for index, name in enumerate(names):
+        kind = name.split()[-1]
+        things.append(Thing(name=name, kind=kind, position=(0.45, 0.12 * index, 0.02), size=SIZES[kind], yaw=yaw * (index == 0)))
+    on = tuple(("on", name, "table") for name in names if name != holding)
+    return Scene(tick=50, things=tuple(things), facts=(*on, *facts), holding=holding, events=events)
+
+
+def told(verb: str, way: str, count: int) -> tuple[tuple[int, Fact], ...]:
+    return tuple((40, (verb, "red block", way)) for _ in range(count))
+
+
+@pytest.mark.parametrize(("left", "right", "done"), [(10, 0, True), (9, 0, False), (14, 5, False), (0, 12, False)])
+def test_a_push_is_ten_centimetres_net(left: int, right: int, done: bool) -> None:
+    world = scene(FOLLOWED, events=told("moved", "left", left) + told("moved", "right", right))
+    assert net(world, "moved", "red block", "left") == left - right == -net(world, "moved", "red block", "right")
+    assert Push(thing="red block", direction="left").done(world) is done
+    assert not Push(thing="red block", direction="left").done(world.model_copy(update={"holding": "red block"}))
+
+
+def test_a_rotation_stays_where_it_is() -> None:
+    turned = told("turned", "left", 12)
+    assert Rotate(thing="red block", side="left").done(scene(FOLLOWED, events=turned))
+    assert not Rotate(thing="red block", side="left").done(scene(FOLLOWED, events=turned[1:]))
+    assert not Rotate(thing="red block", side="left").done(scene(FOLLOWED, events=turned + told("moved", "away", 10)))
+
+
+@pytest.mark.parametrize(("yaw", "done"), [(0.1, True), (0.3, False), (1.5, True), (-0.17, True)])
+def test_aligned_is_modulo_what_looks_the_same(yaw: float, done: bool) -> None:
+    assert Align(thing="red block", other="yellow bar").done(scene(FOLLOWED, yaw=yaw)) is done
+
+
+def test_what_carries_something_is_cleared_first_and_a_full_hand_is_emptied() -> None:
+    buried = scene(FOLLOWED, ("on", "yellow bar", "red block"))
+    push = Push(thing="red block", direction="away")
+    assert not push.can(buried) and push.needs(buried) == [Pick(thing="yellow bar")]
+    full = scene(FOLLOWED, holding="cyan cylinder")
+    assert not push.can(full) and push.needs(full) == [Place(thing="cyan cylinder", relation="on", target="table")]
+    assert push.can(scene(FOLLOWED)) and not push.can(scene()), "where nothing tells of motion, nobody could know"
+
+
+def test_between_is_on_the_line_and_on_the_table() -> None:
+    call = Between(thing="yellow bar", one="red block", other="cyan cylinder")
+    assert call.done(scene(FOLLOWED)) and not Between(thing="red block", one="yellow bar", other="cyan cylinder").done(scene(FOLLOWED))
+    assert call.can(scene(FOLLOWED, holding="yellow bar")) and call.needs(scene(FOLLOWED)) == [Pick(thing="yellow bar")]
+    offered = [each for each in Between.calls(scene(FOLLOWED, holding="yellow bar"))]
+    assert len(offered) == 3 and not list(Between.calls(scene(FOLLOWED)))
+
+
+WORDS = [
+    ("push the red block to the left", "push(direction=left, thing=red block)"),
+    ("please push the red cube away", "push(direction=away, thing=red block)"),
+    ("shove the stick to the right", "push(direction=right, thing=yellow bar)"),
+    ("push the cylinder into the blue zone", "pushinto(thing=cyan cylinder, zone=blue zone)"),
+    ("rotate the bar to the right", "rotate(side=right, thing=yellow bar)"),
+    ("turn the red block left", "rotate(side=left, thing=red block)"),
+    ("align the bar with the red block", "align(other=red block, thing=yellow bar)"),
+    ("put the red block in the blue area", "pick(thing=red block)"),
+    ("pick up the big prism", "pick(thing=large pink prism)"),
+    ("put the red block between the bar and the cylinder", "pick(thing=red block)"),
+]
+
+
+@pytest.mark.parametrize(("words", "key"), WORDS)
+def test_plain_words_lead_to_the_skill(words: str, key: str) -> None:
+    world = scene(FOLLOWED, yaw=0.5)
+    chosen = Planner(gather(), settings(), Memory(None)).decide(Request(words=(words,), scene=world, history=())).chosen
+    assert chosen.subtask is not None and chosen.subtask.key == key
+
+
+def test_a_push_into_a_zone_is_done_when_it_lies_there() -> None:
+    call = PushInto(thing="red block", zone="blue zone")
+    assert call.can(scene()) and not call.done(scene())
+    there = scene(("in", "red block", "blue zone"))
+    assert call.done(there) and not call.can(there)
