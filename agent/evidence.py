@@ -5,8 +5,13 @@ from math import dist, pi
 from agent.types import Fact, Scene, Thing
 
 MOVED_M, TURNED_RAD, JOINT_M = 0.01, 0.17, 0.003
-OPPOSITE = {"open": "closed", "closed": "open", "lit": "dark", "dark": "lit"}
-LASTING = {"in", "on"}
+OPPOSITE = {"open": "closed", "closed": "open", "lit": "dark", "dark": "lit", "covered": "uncovered", "uncovered": "covered",
+            "up": "down", "down": "up", "at left": "at right", "at right": "at left"}  # fmt: skip
+LASTING = {"in", "on", "at"}
+VERBS = {"drawer": ("opened", "closed"), "door": ("opened", "closed"), "lid": ("went left", "went right"),
+         "lever": ("went up", "went down"), "knob": ("turned left", "turned right")}  # fmt: skip
+ANGLES = {"lever", "knob"}
+"""Kinds whose joint is an angle, rad."""
 UNSAID = {"clear", "over", "moving"}
 """Facts that follow from others, or last for a moment only."""
 
@@ -32,11 +37,11 @@ def differences(before: Scene, after: Scene) -> tuple[str, ...]:
 def changes(was: Thing, now: Thing) -> list[str]:
     """How one thing moved: by its joint if it has one, else in space."""
     if now.joint is not None and was.joint is not None:
-        by = now.joint - was.joint
-        if abs(by) < JOINT_M:
+        by, angle = now.joint - was.joint, now.kind in ANGLES
+        if abs(by) < (TURNED_RAD if angle else JOINT_M):
             return []
-        verbs = ("opened", "closed") if now.kind in {"drawer", "door", "lid"} else ("went in", "came out")
-        return [f"{now.name} {verbs[by < 0]} by {length(abs(by))}"]
+        verb = VERBS.get(now.kind, ("went in", "came out"))[by < 0]
+        return [f"{now.name} {verb} by {abs(by) * 180 / pi:.0f}°" if angle else f"{now.name} {verb} by {length(abs(by))}"]
     lines = [f"{now.name} moved {length(went(was, now))}"] if went(was, now) >= MOVED_M else []
     turn = abs(pi - (pi - (now.yaw - was.yaw)) % (2 * pi))
     return [*lines, f"{now.name} turned {turn * 180 / pi:.0f}°"] if turn >= TURNED_RAD else lines

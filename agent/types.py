@@ -36,13 +36,15 @@ class Thing(Frozen):
     name: str
     kind: str
     position: tuple[float, float, float]
-    """Centre in the world frame, m. For a drawer: the point where the handle is grasped; for a button: the top of the cap."""
+    """Centre in the world frame, m. Of a drawer, lid, lever or knob: where its handle is grasped; of a button: the top of the cap; of a
+    bay: the middle of its floor."""
     yaw: float = 0.0
     """Rotation about world z, rad."""
     size: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Full extents in the thing's own frame, m."""
     joint: float | None = None
-    """What moves in it, if anything does: how far a drawer is out, how deep a button is in; m."""
+    """What moves in it, if anything does: how far a drawer is out, how deep a button is in, how far a lid is to the left, m; how far a lever
+    leans away from the robot, which way a knob's pointer shows (0: away from the robot, left is positive), rad."""
 
 
 class Scene(Frozen):
@@ -50,6 +52,8 @@ class Scene(Frozen):
 
     Facts in use: ("in" | "on" | "left of" | "right of" | "in front of" | "behind" | "next to", a, b); ("open" | "closed", drawer);
     ("lit" | "dark", light); ("clear", thing): nothing stands on or in it; ("over", "gripper", thing); ("home", "gripper").
+    ("half open", drawer); ("at left" | "at right", lid); ("covered" | "uncovered", bay), uncovered only with the lid at its other end;
+    ("up" | "down", lever): away from the robot, towards it; ("at", knob, "mark 1" | "mark 2" | "mark 3"), within 15°.
     ("in", thing, zone): on the table there, with nine tenths of its outline. ("followed", "table"): `events` tell of every thing on the
     table that was moved ("moved", thing, "left" | "right" | "away" | "near"), once for each centimetre, or turned ("turned", thing,
     "left" | "right"), once for each 5° about the vertical; the way back is told too, so what happened since a tick is their difference.

@@ -82,3 +82,20 @@ def test_turns_are_the_short_way_round_and_distances_are_distances(x: float, y: 
     away = ((x - 0.5) ** 2 + y**2) ** 0.5
     assert (differences(before, there) == ()) == (away < 0.01)
     assert differences(before, there) == differences(there.model_copy(update={"tick": 0}), before.model_copy(update={"tick": 1}))
+
+
+@pytest.mark.parametrize(
+    ("kind", "was", "now", "says"),
+    [
+        ("lid", 0.136, 0.0, "the lid went right by 14 cm"),
+        ("lever", -0.45, 0.45, "the lever went up by 52°"),
+        ("knob", 0.0, -1.57, "the knob turned right by 90°"),
+        ("knob", 0.0, 0.05, ""),
+    ],
+)
+def test_lids_levers_and_knobs_tell_which_way_they_went(kind: str, was: float, now: float, says: str) -> None:
+    before, after = (
+        Scene(tick=tick, things=(Thing(name=f"the {kind}", kind=kind, position=(0.6, 0.0, 0.1), joint=joint),))
+        for tick, joint in ((1, was), (2, now))
+    )
+    assert " ".join(differences(before, after)) == says
