@@ -43,8 +43,8 @@ class Thing(Frozen):
     size: tuple[float, float, float] = (0.0, 0.0, 0.0)
     """Full extents in the thing's own frame, m."""
     joint: float | None = None
-    """What moves in it, if anything does: how far a drawer is out, how deep a button is in, how far a lid is to the left, m; how far a lever
-    leans away from the robot, which way a knob's pointer shows (0: away from the robot, left is positive), rad."""
+    """What moves in it, if anything does: how far a drawer is out, how deep a button is in, how far a lid is to the left, m; how far a
+    lever leans away from the robot, which way a knob's pointer shows (0: away from the robot, left is positive), rad."""
 
 
 class Scene(Frozen):

@@ -18,7 +18,7 @@ from sim.parts import console, store
 
 SPEED, TURN = 0.6, 3.0
 LOW, HIGH = np.array([[0.15, 0.85], [-0.60, 0.60], [0.005, 0.80]]).T
-FRONT = (0.57, 0.30)
+FRONT, HANDLE = (0.57, 0.30), store.LID_Z + store.LID_GRASP
 CALLS: list[Skill] = [
     Slide(thing="lid", side="left"), Slide(thing="lid", side="right"), Cover(thing="left bay"), Uncover(thing="left bay"),
     Switch(thing="lamp", way="on"), Flip(thing="lever", way="down"), OpenHalf(thing="drawer"),
@@ -37,7 +37,7 @@ def bench(rng: np.random.Generator) -> Scene:
     things = (
         Thing(name="table", kind="table", position=(0.32, 0.0, -0.02), size=(1.05, 1.3, 0.04)),
         Thing(name="drawer", kind="drawer", position=(x - 0.047 - out, y, 0.085), size=(0.165, 0.246, 0.05), joint=out),
-        Thing(name="lid", kind="lid", position=(x + store.BAY_X, y - store.BAY_Y + lid, store.LID_Z + store.LID_GRASP), size=store.LID, joint=lid),
+        Thing(name="lid", kind="lid", position=(x + store.BAY_X, y - store.BAY_Y + lid, HANDLE), size=store.LID, joint=lid),
         Thing(name="lever", kind="lever", position=swing, size=console.LEVER_GRIP, joint=angle),
         Thing(name="lamp", kind="lamp", position=(0.74, -0.18, 0.06), size=console.LAMP),
         Thing(name="knob", kind="knob", position=(0.64, -0.045, 0.057), size=console.KNOB_FIN, yaw=turn, joint=turn),
