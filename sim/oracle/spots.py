@@ -111,10 +111,10 @@ def in_bay(scene: Scene, thing: Thing, bay: Thing) -> Spot:
     height = floor + thing.size[2] / 2 + AIR
     slots = [Spot(x + ahead, y + side, height, 0.0) for ahead in (-0.027, 0.027, 0.0) for side in (0.0, 0.012, -0.012)]
     high = [box for box in obstacles(scene) if box.top > floor + 0.002]
-    best = max(slots, key=lambda spot: min(_score(spot, thing, high, (0.0,)), 0.01))
-    if _footing(best, thing, high) < 0:
+    free = [spot for spot in slots if _footing(spot, thing, high) > 0]
+    if not free:
         raise Refused(f"There is no room in the {bay.name}: it is full or covered.")
-    return best
+    return max(free, key=lambda spot: min(_score(spot, thing, high, (0.0,)), 0.01))
 
 
 def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
