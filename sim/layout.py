@@ -31,7 +31,7 @@ CLEARANCE = {("block", "block"): 0.12, ("block", "bowl"): 0.14, ("bowl", "bowl")
 """Smallest distance between centres, m: the open hand comes down beside a neighbour without touching it."""
 CABINET_AT = (0.57, 0.33)
 PANEL_AT = (0.67, -0.32)
-IN_DRAWER, DRAWER_YAW = ((0.06, 0.085), (-0.09, 0.09)), 0.12
+IN_DRAWER, DRAWER_YAW = ((0.06, 0.085), (-0.075, 0.075)), 0.12
 """Where blocks start in a drawer, ((x, x), (y, y)) from the middle of its front, m, and how far they are turned at most, rad: when it
 is open, the hand fits between its front and the cabinet."""
 
