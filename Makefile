@@ -1,4 +1,5 @@
 SHELL := /bin/bash
+.SHELLFLAGS := -o pipefail -c
 PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
@@ -24,10 +25,10 @@ clean:           ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis
 
 $(STAMP): pyproject.toml constraints.txt
-	@echo "Building $(VENV): 1 to 3 minutes, about 2 GB, once."
+	@echo "Building $(VENV): 2 to 5 minutes, about 2 GB, once."
 	@$(PYTHON) -m venv $(VENV) 2>/dev/null || { $(PYTHON) -m venv --without-pip $(VENV) && $(PYTHON) -m pip --python $(BIN)/python install -q pip; }
 	@$(BIN)/python -m pip install -q --upgrade pip -c constraints.txt
-	@$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e . --group dev | grep --line-buffered -E '^(Collecting|Installing|Successfully)' | cut -c1-100
+	@$(BIN)/python -m pip install --progress-bar on -c constraints.txt -e . --group dev | awk '/^ *(Collecting|Downloading|Using cached)/ {printf "\r  %d packages fetched", ++n; fflush()} /^Installing/ {printf "\n  installing …\n"; fflush()} /^Successfully/ {print "  done"}'
 	@touch $@
 
 .PHONY: help setup demo test nightly lint types bench clean

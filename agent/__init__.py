@@ -4,6 +4,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from agent.errors import WrongShape as WrongShape
     from agent.skills.motion import hover as hover
     from agent.skills.skill import Kind as Kind
     from agent.skills.skill import Skill as Skill
@@ -19,7 +20,13 @@ if TYPE_CHECKING:
     from agent.types import Thing as Thing
 
 TYPES = ("Chunk", "Observation", "Outcome", "Policy", "PolicySpec", "Robot", "RobotSpec", "Scene", "Subtask", "Thing")
-HOMES = {**dict.fromkeys(TYPES, "agent.types"), "Skill": "agent.skills.skill", "Kind": "agent.skills.skill", "hover": "agent.skills.motion"}
+HOMES = {
+    **dict.fromkeys(TYPES, "agent.types"),
+    "WrongShape": "agent.errors",
+    "Skill": "agent.skills.skill",
+    "Kind": "agent.skills.skill",
+    "hover": "agent.skills.motion",
+}
 
 __all__ = [
     "Chunk",
@@ -34,6 +41,7 @@ __all__ = [
     "Skill",
     "Subtask",
     "Thing",
+    "WrongShape",
     "hover",
 ]
 

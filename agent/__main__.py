@@ -1,7 +1,10 @@
 """The command line: `saydo run WORDS`, chat, demo, serve, skills, doctor, replay, eval, weights."""
 
+import io
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -43,6 +46,17 @@ def configure(path: Path | None, **options: Any) -> Config:
     return load_config(path, {key.replace("__", "."): value for key, value in options.items() if value is not None})
 
 
+@contextmanager
+def until_ctrl_c(console: Console) -> Iterator[None]:
+    """Ctrl-C ends it in words, with exit status 130; whatever was open has told the robot to stand still."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        hint = "■ Ctrl-C: the robot was told to stand still. `saydo run --resume last` goes on."
+        console.print(Text(hint, style="bold yellow"))
+        raise typer.Exit(130) from None
+
+
 @app.command()
 def run(
     words: Annotated[list[str] | None, typer.Argument(help="What to do, in plain words.")] = None,
@@ -60,11 +74,13 @@ def run(
     resume: Annotated[str | None, typer.Option(help="Go on with a run that was cut off: its folder, its ID, or `last`.")] = None,
 ) -> None:
     """Do one instruction and leave a run folder. Exit status: 0 done or answered, 1 failed, 2 cannot start, 3 asked, 4 declined,
-    5 stopped."""
+    5 stopped, 130 Ctrl-C."""
     from agent.app import configure_resumed, open_agent
-    from agent.chat import Typed, attend, converse, make_view, show
+    from agent.chat import Typed, attend, converse, make_view, show, typed_by_a_person
     from agent.executor.run import find_run
 
+    if not words and not resume:
+        raise ConfigError('Say what to do: saydo run "put the red block in the blue bowl". Or go on with a run: --resume last.')
     if words and resume:
         raise ConfigError("`saydo run --resume RUN` goes on with what was said before; leave the words out.")
     console = Console(stderr=as_json)
@@ -82,9 +98,10 @@ def run(
     if folder:
         settings = configure_resumed(settings, folder)
     sentence = " ".join(words or [])
-    talks = sys.stdin.isatty() and not as_json
+    talks = typed_by_a_person() and not as_json
     typed = Typed()
     with (
+        until_ctrl_c(console),
         make_view(console, typed, plain or as_json) as view,
         open_agent(settings, sentence, local=local, resume=folder, watch=view.event, progress=view.progress) as agent,
     ):
@@ -120,7 +137,7 @@ def chat(
 ) -> None:
     """Talk with the robot. Type at any time: `stop` stands it still, a correction replans, `bye` leaves."""
     from agent.app import open_agent
-    from agent.chat import Typed, converse, make_view
+    from agent.chat import Typed, converse, make_view, typed_by_a_person
 
     console = Console()
     settings = configure(
@@ -133,8 +150,9 @@ def chat(
         runs__folder=runs,
         no_video=no_video,
     )
-    typed = Typed(piped=None if sys.stdin.isatty() else sys.stdin)
+    typed = Typed(piped=None if typed_by_a_person() else sys.stdin or io.StringIO())
     with (
+        until_ctrl_c(console),
         make_view(console, typed, plain) as view,
         open_agent(settings, "chat", local=local, watch=view.event, progress=view.progress) as agent,
     ):
@@ -179,7 +197,7 @@ def demo(
         runs__folder=runs,
         no_video=no_video,
     )
-    with make_view(console, Typed(), plain or as_json) as view:
+    with until_ctrl_c(console), make_view(console, Typed(), plain or as_json) as view:
         result, missing = play(script, settings, local=local, watch=view.event, progress=view.progress)
     show(console, result)
     for sentence in missing:
@@ -266,7 +284,7 @@ def inspect(path: Annotated[Path, typer.Argument(help="A checkpoint: a file or a
 
 
 def main() -> None:
-    """Run the command line; what saydo raises on purpose is shown as a sentence, with exit status 2."""
+    """Run the command line. What saydo raises on purpose is shown as a sentence, with exit status 2."""
     try:
         app()
     except SaydoError as error:

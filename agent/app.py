@@ -86,9 +86,9 @@ class Agent:
         After a stop, "go on" takes up what was interrupted and a correction changes it; anything else is a new instruction.
         """
         before = self.result
+        self.emit("said", by="person", words=words)
         if before is not None and before.status == "asked":
             return self._go(Command(resume=words))
-        self.emit("said", by="person", words=words)
         if before is not None and before.status != "done" and (is_go_on(words) or is_correction(words)):
             said = [earlier for earlier in self.graph.get_state(self.thread).values["said"] if not is_question(earlier)]
             return self._go({"said": said if is_go_on(words) else [*said, words], "decisions": 0})
@@ -236,7 +236,10 @@ def build_robot(config: Config, disturbances: Sequence[Any] = ()) -> Robot:
         return SimRobot(config.robot.scene, seed=config.robot.seed, pace=config.robot.pace, disturbances=disturbances)
     if disturbances:
         raise ConfigError(f"Disturbances are for the simulator; robot '{config.robot.name}' is not one.")
-    return named_class(config.robot.name, "robot.name")()
+    try:
+        return named_class(config.robot.name, "robot.name")(**config.robot.options)
+    except TypeError as error:
+        raise ConfigError(f"robot.options: {config.robot.name} does not take them: {error}.") from error
 
 
 @contextmanager

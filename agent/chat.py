@@ -36,10 +36,13 @@ class Typed:
 
     def put(self, line: str | None) -> None:
         """A finished line; None: there will be no more."""
-        if line is not None and self.at_work is not None:
-            self.at_work.mailbox.put(line)
-        else:
+        if line is None or self.at_work is None:
             self.lines.put(line)
+        elif line.lower() in LEAVING:
+            self.at_work.mailbox.put("stop")
+            self.lines.put(line)
+        else:
+            self.at_work.mailbox.put(line)
 
     def feed(self, stream: TextIO) -> None:
         """Read a terminal in the background, so that its lines can interrupt."""
@@ -58,9 +61,13 @@ class Typed:
         return next((line.strip() for line in self.piped if line.strip()), None)
 
 
+def typed_by_a_person() -> bool:
+    return sys.stdin is not None and sys.stdin.isatty()
+
+
 def make_view(console: Console, typed: Typed, plain: bool) -> View:
     """A live screen where there is one, lines elsewhere; both hand what is typed to `typed`."""
-    if not sys.stdin.isatty():
+    if not typed_by_a_person():
         return StoryView(console)
     if console.is_terminal and not plain:
         return LiveView(console, typed.put)
@@ -97,4 +104,5 @@ def show(console: Console, result: Result) -> None:
     """The verdict in one line."""
     sign, style = SIGNS.get(result.status, ("✗", "bold red"))
     choices = f"  [{' / '.join(result.choices)}]" if result.choices else ""
-    console.print(Text.assemble((f"{sign} {result.status}: ", style), result.why, (choices, "yellow")), soft_wrap=True)
+    text = Text.assemble((f"{sign} {result.status}: ", style), result.why, (choices, "yellow"))
+    console.print(text, soft_wrap=not console.is_terminal)

@@ -23,8 +23,11 @@ class Section(BaseModel):
 class RobotConfig(Section):
     name: str
     """`sim`, or `module:Class` of a robot that passes `agent.testing.check_robot`."""
-    scene: str
-    seed: int
+    options: dict[str, Any]
+    """Given to the class of your own robot by name: its port, its address."""
+    scene: str | dict[str, Any]
+    """Of the simulator: a name, a YAML file, or what one holds."""
+    seed: Annotated[int, Field(ge=0)]
     pace: Annotated[float, Field(ge=0)]
     """Simulated seconds per second of wall time; 0: as fast as it goes."""
 

@@ -13,6 +13,7 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.runtime import Runtime
 from langgraph.types import Command, interrupt
 
+from agent.errors import RobotError
 from agent.executor.executor import Executor
 from agent.mailbox import Mailbox, is_go_on, is_question, is_stop
 from agent.planner.decision import Decision, Request, Step
@@ -71,8 +72,11 @@ def look(state: State, runtime: Runtime[Context]) -> Command[Literal["choose", "
         context.emit("said", by="person", words=words)
     if any(is_stop(words) for words in heard):
         return stand_still(context, "the person said so")
-    said = [*state["said"], *(words for words in heard if words.strip() and not is_go_on(words))]
     scene = seen(context.robot)
+    for words in filter(is_question, heard):
+        answer = context.planner.decide(Request(words=(words,), scene=scene, history=tuple(state["history"])))
+        context.emit("said", by="robot", words=answer.question or answer.why)
+    said = [*state["said"], *(words for words in heard if words.strip() and not is_go_on(words) and not is_question(words))]
     context.emit("looked", tick=scene.tick, scene=scene.model_dump(mode="json"))
     return Command(goto="choose", update={"said": said, "scene": scene, "status": None, "why": ""})
 
@@ -145,8 +149,11 @@ def ask(state: State, runtime: Runtime[Context]) -> Command[Literal["look", "__e
     context.emit("answered", question=question, words=answer)
     if is_stop(answer):
         return stand_still(context, "the person said so")
-    heard = [] if plainly_again(answer) or not answer.strip() else [answer]
-    return Command(goto="look", update={"said": [*state["said"], *heard], "why": ""})
+    said = state["said"]
+    if plainly_again(answer) or not answer.strip():
+        unclear = not trouble and len(said) > 1
+        return Command(goto="look", update={"said": said[:-1] if unclear else said, "why": ""})
+    return Command(goto="look", update={"said": [*said, answer], "why": ""})
 
 
 def build_graph() -> StateGraph[State, Context, State, State]:
@@ -160,7 +167,11 @@ def build_graph() -> StateGraph[State, Context, State, State]:
 
 def seen(robot: Robot) -> Scene:
     scene = robot.observe(cameras=()).scene
-    assert scene is not None, "this robot has no scene; perception from pictures is not configured"
+    if scene is None:
+        raise RobotError(
+            f"Robot '{robot.spec.name}' observes no scene, so there is nothing to plan with: let its observe() fill Observation.scene "
+            f"with the things it knows of and their facts (agent/types.py says which)."
+        )
     return scene
 
 

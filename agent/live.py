@@ -37,8 +37,12 @@ def story_line(event: dict[str, Any]) -> Text | None:
     """One event as one line for people; None for those that only machines care about."""
     escape = Text
     match event["kind"]:
+        case "said" if event["by"] == "robot":
+            return Text.assemble(("i ", "bold cyan"), event["words"])
         case "said":
             return Text.assemble(("› ", "bold cyan"), (clip_text(event["words"], 200), "bold"))
+        case "decision" if event["chosen"]["kind"] != "skill":
+            return None  # its sentence is the result's, which comes next
         case "decision":
             return Text.assemble(("  choose ", "dim"), chosen_words(event["chosen"]), ("  " + event["why"], "dim"))
         case "outcome":
@@ -63,8 +67,8 @@ def chosen_words(option: dict[str, Any]) -> tuple[str, str]:
 def score_bars(decision: dict[str, Any]) -> Table:
     """The best options with their bars: say × can → score."""
     table = Table(box=None, padding=(0, 1), header_style="dim")
-    for title, width in (("", None), ("say", 14), ("can", 8), ("score", 14)):
-        table.add_column(title, width=width, no_wrap=True)
+    for title, narrowest in (("", 12), ("say", 13), ("can", 4), ("score", 13)):
+        table.add_column(title, min_width=narrowest, no_wrap=True)
     for option in decision["options"][:SHOWN]:
         best = option["words"] == decision["chosen"]["words"]
         name = Text(clip_text(option["words"], 44), style="bold green" if best else "")

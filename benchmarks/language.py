@@ -11,11 +11,12 @@ import argparse
 import json
 import sys
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from agent.config import load_config
+from agent.config import Config, load_config
 from agent.evaluate.statistics import wilson
 from agent.planner.decision import Request, Step
 from agent.planner.memory import Memory
@@ -31,9 +32,14 @@ MOST_STEPS = 16
 PLACED = ("in", "on", "open", "closed", "lit", "dark")
 
 
+@cache
+def settings() -> Config:
+    return load_config()
+
+
 def listen(words: str, scene: Scene, library: Library) -> tuple[str, Scene, list[str]]:
     """Decide and reckon until the planner stops choosing skills: how it ended (done, ask, none, endless), the scene, the steps."""
-    planner = Planner(library, load_config().planner, Memory(None))
+    planner = Planner(library, settings().planner, Memory(None))
     history: list[Step] = []
     steps: list[str] = []
     while len(steps) < MOST_STEPS:

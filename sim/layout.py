@@ -51,7 +51,7 @@ BENCH_CABINET_AT, BENCH_PANEL_AT, CONSOLE_AT = (0.57, 0.30), (0.69, -0.32), (0.6
 """Where they stand with bays on the cabinet, and with a console beside the panel."""
 BAY_ROOM = (0.018, 0.016, 0.3)
 """How far from the middle of a bay a block starts at most, x and y, m, and how far it is turned, rad: the open hand fits around it."""
-IN_DRAWER, DRAWER_YAW = ((0.06, 0.085), (-0.09, 0.09)), 0.12
+IN_DRAWER, DRAWER_YAW = ((0.06, 0.085), (-0.075, 0.075)), 0.12
 """Where blocks start in a drawer, ((x, x), (y, y)) from the middle of its front, m, and how far they are turned at most, rad: when it
 is open, the hand fits between its front and the cabinet."""
 

@@ -86,3 +86,20 @@ def test_help_fits_a_person() -> None:
     shown = saydo("--help").stdout
     for command in ("run", "chat", "demo", "serve", "skills", "doctor", "replay"):
         assert command in shown
+
+
+def test_ctrl_c_stands_still_says_so_and_can_be_resumed(tmp_path: Path) -> None:
+    import signal
+    import time
+
+    command = [sys.executable, "-m", "agent", "run", "--local", "--no-video", "--pace", "2", "--runs", str(tmp_path), "open the drawer"]
+    running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
+    end = time.monotonic() + 60
+    while not any('"chunk"' in file.read_text() for file in tmp_path.glob("*/events.jsonl")):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    running.send_signal(signal.SIGINT)
+    shown, _ = running.communicate(timeout=60)
+    assert running.returncode == 130 and "stand still" in shown and "Traceback" not in shown
+    again = last_object(saydo("run", "--local", "--json", "--no-video", "--runs", str(tmp_path), "--resume", "last"))
+    assert again["status"] == "done"

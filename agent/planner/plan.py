@@ -16,6 +16,8 @@ from agent.skills.skill import Skill
 from agent.types import Fact, Scene
 
 DEPTH = 8
+PASSING = {"over"}
+"""Facts that end with the next motion: pointing at a thing is done once it was done, as pressing a button is."""
 UNDONE = 4
 """After a clause was achieved and came undone this often, the person is asked."""
 STANDING = {
@@ -166,7 +168,7 @@ def lasting(clause: Clause, scene: Scene) -> bool:
     if clause.call.done(listening) is None:
         return False
     known = STANDING | {fact[0] for fact in scene.facts}
-    return all(fact[0] in known for fact in listening._asked)
+    return all(fact[0] in known - PASSING for fact in listening._asked)
 
 
 def asked(call: Skill, scene: Scene) -> frozenset[Fact]:

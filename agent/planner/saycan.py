@@ -18,7 +18,7 @@ from agent.planner.language.clauses import Doubt, things_of
 from agent.planner.language.lexicon import listed
 from agent.planner.language.reading import Reader, Understanding
 from agent.planner.memory import LEAST, Memory
-from agent.planner.plan import Plan, explain, make_plan, recent_failures
+from agent.planner.plan import Plan, explain, holds, lasting, make_plan, recent_failures
 from agent.planner.scorers.embedded import EmbeddedScorer
 from agent.planner.scorers.scorer import Candidate, Choice, Say, Scorer, softmax
 from agent.skills.library import Library
@@ -27,9 +27,11 @@ from agent.types import Scene, clip_text
 if TYPE_CHECKING:
     from agent.planner.server import LadderScorer
 
-AGAIN = {0: 1.0, 1: 0.6, 2: 0.15}
+AGAIN = {0: 1.0, 1: 0.7, 2: 0.4}
 """*can* of a call that has just failed so often, times what it was."""
 NOT_SEEN = 0.05
+REVERSIBLE = {"open", "close", "home", "pick"}
+"""Calls that people ask for on the way to something else: that they were undone later needs no word."""
 """*can* of `done` where the goal, as the embedded reader understands it, is not seen to hold. Not 0: a model may read better."""
 WORDS: dict[Kind, str] = {"done": "done", "ask": "ask the person", "none": "none of these"}
 
@@ -160,7 +162,10 @@ def finished(choice: Choice) -> str:
         return f"There is nothing left to do: {choice.understood.over}."
     said = listed([clause.words for clause in choice.plan.clauses])
     already = "" if any(step.said for step in choice.request.history) else " It was so before I moved."
-    return f"Everything you asked for is settled: {said}.{already}" if said else "There is nothing left to do."
+    scene = choice.request.scene
+    undone = [c.words for c in choice.plan.clauses if lasting(c, scene) and not holds(c, scene) and c.call.skill_name() not in REVERSIBLE]
+    later = f" But a later step has undone: {listed(undone)}." if undone else ""
+    return f"Everything you asked for is settled: {said}.{already}{later}" if said else "There is nothing left to do."
 
 
 def lost(chosen: Option, runner_up: Option | None) -> str:

@@ -112,8 +112,8 @@ def _place(scene: Scene, args: dict[str, str]) -> Scene:
         facts += [("on", thing, "table"), ("somewhere", thing)]
     if relation in BESIDE:
         facts.append((relation, thing, target))
-    x, y, z = scene.find(target).position
-    spot = (x, y, z + objects.BLOCK * (relation == "on")) if inside else scene.find(thing).position
+    x, y, z = scene.find(target if inside else thing).position
+    spot = (x, y, z + objects.BLOCK * (relation == "on") if inside else objects.BLOCK / 2)
     things = tuple(item.model_copy(update={"position": spot}) if item.name == thing else item for item in scene.things)
     return scene.model_copy(update={"facts": tuple(facts), "holding": None, "things": things})
 

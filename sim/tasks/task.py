@@ -54,11 +54,17 @@ class Task:
         return (*lacking, *(f"not {' '.join(fact)}" for fact in self.forbids if fact in known))
 
     def progress(self, scene: Scene, start: Scene) -> float:
-        """How far it has come, in [0, 1]: the mean over the goal's facts, or its own `measure`."""
+        """How far it has come from its start, in [0, 1]: by the goal's facts, or its own `measure`."""
         if self.measure is not None:
             return min(max(self.measure(scene, start), 0.0), 1.0)
+        now, began = self.shares(scene), self.shares(start)
+        whole = float(len(self.goal))
+        return 1.0 if now == whole else max((now - began) / (whole - began), 0.0)
+
+    def shares(self, scene: Scene) -> float:
+        """The sum over the goal's facts of how near each is."""
         known = known_facts(scene)
-        return sum(share(fact, scene, known) for fact in self.goal) / max(len(self.goal), 1)
+        return sum(share(fact, scene, known) for fact in self.goal)
 
 
 def known_facts(scene: Scene) -> set[Fact]:

@@ -345,3 +345,18 @@ def test_real_time_ladder_holds_then_stops_then_fails() -> None:
     held = [np.array_equal(a, b) for a, b in zip(robot.rows, robot.rows[1:], strict=False)]
     assert held[-2:] == [True, True] and not held[-3], "two ticks (hold_s) of holding, then the robot stands by itself"
     assert [event["why"].split(",")[0] for event in log.of("starved")] == ["no fresh row", "no fresh row for 0.10 s"]
+
+
+def test_the_policy_remembers_no_event_from_before_the_subtask() -> None:
+    """Pressing twice is two calls: the second must not take the first one's event for its own."""
+    from agent.skills.tabletop import Press
+    from sim.oracle import Oracle
+    from sim.robot import SimRobot
+
+    robot = SimRobot(seed=0)
+    executor = Executor(robot, Oracle(), CONFIG)
+    outcomes = [executor.run(Press(thing="button")) for _ in range(3)]
+    executor.close()
+    assert [outcome.status for outcome in outcomes] == ["done"] * 3
+    assert robot.observe(()).scene.has("lit", "light"), "three presses: on, off, on"  # type: ignore[union-attr]
+    robot.close()

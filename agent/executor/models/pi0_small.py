@@ -254,7 +254,7 @@ class Pi0Small(Flow):
     def observe(self, inputs: Inputs) -> tuple[Tensor, Tensor | None]:
         """All observation tokens [B, S, E], camera by camera, then state, then words; and bool[B, S], or None when all are real."""
         B, V = inputs.images.shape[:2]
-        if V != len(self.eyes):
+        if len(self.eyes) != V:
             cameras = ", ".join(self.config.cameras)
             raise PolicyError(f"This model has an eye for each of {cameras}; {V} images were given. Mask absent ones instead.")
         parts = [self.from_eye[v](self.eyes[v](inputs.images[:, v])) + self.camera[v] for v in range(V)]
