@@ -8,6 +8,7 @@ import numpy as np
 
 from agent.types import Scene, Thing
 from sim.loose import BLOCKS
+from sim.oracle.clearance import stands_round
 from sim.oracle.grasps import QUARTER, choose_grasp, choose_release, choose_yaw, quarters, skewed
 from sim.oracle.handles import ground
 from sim.oracle.imagined import DT, FIN, FULL, Imagined, Vector, hold, press_depth, span, wrap
@@ -98,7 +99,7 @@ def hand_at(hand: Imagined, thing: Thing, spot: Spot, yaw: float) -> Vector:
 def yaw_for(hand: Imagined, thing: Thing, spot: Spot) -> float:
     """The hand's yaw at the spot: the thing square to where it goes, if that leaves the hand room."""
     skew = wrap(thing.yaw - hand.yaw, QUARTER)
-    options = skewed() if spot.yaw is None else quarters(spot.yaw - skew)
+    options = skewed() if spot.yaw is None or stands_round(thing) else quarters(spot.yaw - skew)
     return choose_yaw(now(hand), thing, (spot.x, spot.y, spot.z - float(hand.offset(thing)[2])), options, hand.yaw)
 
 
