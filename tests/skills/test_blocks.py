@@ -63,7 +63,7 @@ def test_between_is_on_the_line_and_on_the_table() -> None:
     call = Between(thing="yellow bar", one="red block", other="cyan cylinder")
     assert call.done(scene(FOLLOWED)) and not Between(thing="red block", one="yellow bar", other="cyan cylinder").done(scene(FOLLOWED))
     assert call.can(scene(FOLLOWED, holding="yellow bar")) and call.needs(scene(FOLLOWED)) == [Pick(thing="yellow bar")]
-    offered = [each for each in Between.calls(scene(FOLLOWED, holding="yellow bar"))]
+    offered = list(Between.calls(scene(FOLLOWED, holding="yellow bar")))
     assert len(offered) == 3 and not list(Between.calls(scene(FOLLOWED)))
 
 
