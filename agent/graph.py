@@ -27,8 +27,8 @@ Ending = Literal["done", "failed", "declined", "stopped", "answered"]
 UNCONFIRMED = "BUT THE ROBOT COULD NOT BE CONFIRMED TO STAND STILL: use its emergency stop."
 TRIES = 3
 """After so many failures of one and the same call the person is asked."""
-ROUNDS = 4
-"""So often may two calls follow each other before that counts as going in circles."""
+ROUNDS, ENDLESS = 4, 12
+"""So often may two calls follow each other, or one follow itself, before that counts as going in circles."""
 
 
 class State(TypedDict, total=False):
@@ -133,7 +133,8 @@ def judge(state: State, runtime: Runtime[Context]) -> Command[Literal["look", "a
     if outcome.status in ("failed", "timed_out") and tries and tries % TRIES == 0:
         return Command(goto="ask", update={"history": history, "why": f"I tried {tries} times to {subtask.words}: {outcome.why}."})
     if circling(history):
-        why = f"I keep going back and forth between '{history[-2].subtask.words}' and '{subtask.words}' and get no further."
+        again = dict.fromkeys([history[-2].subtask.words, subtask.words])
+        why = f"I did this again and again and get no further: {', '.join(again)}."
         return Command(goto="ask", update={"history": history, "why": why})
     return Command(goto="look", update={"history": history})
 
@@ -187,9 +188,12 @@ def failures(history: list[Step], key: str) -> int:
 
 
 def circling(history: list[Step]) -> bool:
-    """Are two calls undoing each other again and again, with nothing new said? Successes count: a robot can thrash without failing."""
-    recent = [step.subtask.key for step in history[-2 * ROUNDS :] if step.said == history[-1].said]
-    return len(recent) == 2 * ROUNDS and len(set(recent[::2])) == len(set(recent[1::2])) == 1 and recent[0] != recent[1]
+    """Are two calls undoing each other again and again, or is one repeated without end, with nothing new said? Successes count: a
+    robot can thrash without failing."""
+    keys = [step.subtask.key for step in history if step.said == history[-1].said]
+    recent, long = keys[-2 * ROUNDS :], keys[-ENDLESS:]
+    back_and_forth = len(recent) == 2 * ROUNDS and len(set(recent[::2])) == len(set(recent[1::2])) == 1 and recent[0] != recent[1]
+    return back_and_forth or (len(long) == ENDLESS and len(set(long)) == 1)
 
 
 def plainly_again(answer: str) -> bool:

@@ -214,12 +214,13 @@ def possible_with(call: Skill, held: str, scene: Scene) -> bool:
 
 
 def ways(call: Skill, scene: Scene, avoid: frozenset[str], library: Library, failed: dict[str, int]) -> list[Skill]:
-    """First steps towards a call, the best first. Where the best has failed twice, another way comes before it, if there is one."""
+    """First steps towards a call, the best first. Where the best has failed twice, another way comes before it, if there is one:
+    a call that brings two things into the same relation. Nothing else has another way."""
     best = first_steps(call, scene, avoid)
     if not best or failed.get(best[0].subtask.key, 0) < 2:
         return best
-    facts = asked(call, scene)
-    other = [c for c in library.calls(scene) if facts and c.subtask.key != call.subtask.key and asked(c, scene) == facts]
+    facts = frozenset(fact for fact in asked(call, scene) if fact[0] in STANDING and len(fact) == 3)
+    other = [c for c in library.calls(scene) if facts and c.subtask.key != call.subtask.key and asked(c, scene) >= facts]
     found = [step for c in other for step in first_steps(c, scene, avoid)]
     fresh = [step for step in found if failed.get(step.subtask.key, 0) < failed[best[0].subtask.key]]
     return [*fresh, *best]

@@ -132,3 +132,18 @@ def test_what_must_be_left_alone_is_never_offered() -> None:
     decision = planner.decide(Request(words=words, scene=place.scene()))
     assert decision.chosen.kind == "ask" and decision.question and "red block" in decision.question
     assert not any("red block" in option.words for option in decision.options)
+
+
+def test_another_direction_is_not_another_way() -> None:
+    """A push to the left that fails is not made good by a push to the right, or by turning the thing."""
+    from agent.planner.plan import ways
+    from agent.skills.blocks import Push
+    from agent.skills.library import gather
+    from agent.types import Scene, Thing
+
+    names = {"red block": "block", "yellow bar": "bar", "blue zone": "zone"}
+    things = tuple(Thing(name=name, kind=kind, position=(0.4, 0.0, 0.02)) for name, kind in names.items())
+    facts = (("on", "red block", "table"), ("on", "yellow bar", "table"), ("followed", "table"), ("clear", "red block"))
+    scene = Scene(tick=0, things=things, facts=facts)
+    push = Push(thing="red block", direction="left")
+    assert ways(push, scene, frozenset(), gather(), {push.subtask.key: 2}) == [push]
