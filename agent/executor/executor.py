@@ -173,8 +173,6 @@ class Motion:
         """Ask for the chunk that answers this tick, with the policy's cameras."""
         if self.policy.spec.cameras:
             observation = self.robot.observe(tuple(self.policy.spec.cameras))
-        if observation.scene is not None:
-            observation = replace(observation, scene=observation.scene.since(self.watch.first.tick))
         number = self.asker.ask(lambda: self.skill.act(observation, self.policy))
         self.asked = Asked(number, observation.tick, self.buffer.epoch, monotonic())
         self._tell("chunk_asked", tick=observation.tick)

@@ -347,8 +347,8 @@ def test_real_time_ladder_holds_then_stops_then_fails() -> None:
     assert [event["why"].split(",")[0] for event in log.of("starved")] == ["no fresh row", "no fresh row for 0.10 s"]
 
 
-def test_the_policy_remembers_no_event_from_before_the_subtask() -> None:
-    """Pressing twice is two calls: the second must not take the first one's event for its own."""
+def test_pressing_again_is_pressing_again() -> None:
+    """The event of one call must not pass for that of the next."""
     from agent.skills.tabletop import Press
     from sim.oracle import Oracle
     from sim.robot import SimRobot
