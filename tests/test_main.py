@@ -92,7 +92,7 @@ def test_ctrl_c_stands_still_says_so_and_can_be_resumed(tmp_path: Path) -> None:
     import signal
     import time
 
-    command = [sys.executable, "-m", "agent", "run", "--local", "--no-video", "--pace", "2", "--runs", str(tmp_path), "open the drawer"]
+    command = [sys.executable, "-m", "agent", "run", "--local", "--no-video", "--pace", "0.5", "--runs", str(tmp_path), "open the drawer"]
     running = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, cwd=ROOT)
     end = time.monotonic() + 60
     while not any('"chunk"' in file.read_text() for file in tmp_path.glob("*/events.jsonl")):

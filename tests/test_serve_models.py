@@ -4,6 +4,7 @@ and `saydo run` finds the server and drives the workbench through it."""
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -34,7 +35,12 @@ def checkpoint(name: str, parent: Path) -> Path:
 
 @contextmanager
 def serving(name: str, folder: Path) -> Iterator[None]:
-    command = [sys.executable, "-m", "agent", "serve", "--policy", name, "--checkpoint", str(folder)]
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    config = folder.parent / "config.yaml"
+    config.write_text(SHIPPED.read_text().replace("port: 8000", f"port: {port}"))
+    command = [sys.executable, "-m", "agent", "serve", "--config", str(config), "--policy", name, "--checkpoint", str(folder)]
     server = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
     assert server.stdout is not None
     try:
