@@ -147,7 +147,7 @@ def test_instruction_is_carried_out_without_wasted_steps(words: str, setup: dict
     missing = [goal for goal in goals.split(", ") if not holds(goal, scene)]
     assert not missing, story.steps
     assert len(story.steps) == least, story.steps
-    assert story.last.score_source == "embedded" and story.slowest_ms < 5000
+    assert story.last.score_source == "embedded"
 
 
 ASKED: list[tuple[str, dict[str, Any], str, set[str]]] = [
