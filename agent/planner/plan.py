@@ -191,7 +191,7 @@ def clash(earlier: Clause, later: Clause, scene: Scene) -> bool:
     if one.subtask.key == two.subtask.key:
         return False
     names = {one.skill_name(), two.skill_name()}
-    if names <= {"open", "close", "openhalf"}:
+    if names <= {"open", "close", "open_half"}:
         return one.args == two.args
     if names in OPPOSED or (len(names) == 1 and not names & MOVING and one.args.get("thing", "") == two.args.get("thing")):
         return True

@@ -13,6 +13,7 @@ class Wipe(Skill, say="wipe the {surface} with the sponge"):
 """
 
 import inspect
+import re
 import string
 from collections.abc import Iterator
 from itertools import product
@@ -63,8 +64,8 @@ class Skill(BaseModel):
 
     @classmethod
     def skill_name(cls) -> str:
-        """The name that plans use: the class name in small letters."""
-        return cls.__name__.lower()
+        """The name that plans use: the class name in small letters, `OpenHalf` as open_half."""
+        return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "_", cls.__name__).lower()
 
     @classmethod
     def calls(cls, scene: Scene) -> Iterator["Skill"]:

@@ -114,12 +114,12 @@ def _grip_yaw(hand: Imagined, knob: Thing, left: float) -> float:
 LITERALS = ("side", "way", "mark")
 """Arguments that name no thing."""
 NEEDS: dict[str, tuple[str, ...]] = {
-    "slide": ("thing", "side"), "openhalf": ("thing",), "switch": ("thing", "way"), "flip": ("thing", "way"), "turn": ("thing", "mark"),
+    "slide": ("thing", "side"), "open_half": ("thing",), "switch": ("thing", "way"), "flip": ("thing", "way"), "turn": ("thing", "mark"),
     "cover": ("thing",), "uncover": ("thing",),
 }  # fmt: skip
-KINDS = {"slide": ("lid",), "openhalf": ("drawer",), "switch": ("lamp",), "flip": ("lever",), "turn": ("knob",),
+KINDS = {"slide": ("lid",), "open_half": ("drawer",), "switch": ("lamp",), "flip": ("lever",), "turn": ("knob",),
          "cover": ("bay",), "uncover": ("bay",)}  # fmt: skip
 MOVES: dict[str, Callable[..., Move]] = {
-    "slide": slide_lid, "openhalf": open_half, "switch": switch, "flip": switch, "turn": turn_knob,
+    "slide": slide_lid, "open_half": open_half, "switch": switch, "flip": switch, "turn": turn_knob,
     "cover": cover, "uncover": uncover,
 }  # fmt: skip

@@ -219,9 +219,9 @@ def release(hand: Imagined, name: str) -> Move:
 FLAT = tuple(kind for kind in BLOCKS if kind != "cylinder")
 """Kinds of which one can see how they are turned."""
 NEEDS: dict[str, tuple[str, ...]] = {
-    "push": ("thing", "direction"), "pushinto": ("thing", "zone"), "rotate": ("thing", "side"), "align": ("thing", "other"),
+    "push": ("thing", "direction"), "push_into": ("thing", "zone"), "rotate": ("thing", "side"), "align": ("thing", "other"),
     "between": ("thing", "one", "other"),
 }  # fmt: skip
-KINDS: dict[str, tuple[str, ...]] = {"push": BLOCKS, "pushinto": BLOCKS, "rotate": FLAT, "align": FLAT, "between": BLOCKS}
+KINDS: dict[str, tuple[str, ...]] = {"push": BLOCKS, "push_into": BLOCKS, "rotate": FLAT, "align": FLAT, "between": BLOCKS}
 LITERALS = ("direction", "side")
-MOVES: dict[str, Callable[..., Move]] = {"push": push, "pushinto": push_into, "rotate": turn, "align": align, "between": between}
+MOVES: dict[str, Callable[..., Move]] = {"push": push, "push_into": push_into, "rotate": turn, "align": align, "between": between}

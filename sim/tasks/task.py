@@ -5,7 +5,7 @@ Templates ask for facts and leave facts, so the same code finds tasks in the rea
 (sim/tasks/reckoning.py). A new template is one more entry in the TEMPLATES of a file in this folder; the file is found by itself.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -13,10 +13,12 @@ import numpy as np
 
 from agent.errors import hint
 from agent.types import Fact, Scene, Subtask
+from sim import loose
 
 COLOURS = ("red", "blue", "green", "yellow")
 BLOCKS = tuple(f"{colour} block" for colour in COLOURS)
 BOWLS = ("blue bowl", "green bowl")
+SHAPES = ("red block", "large green block", "small blue block", "yellow bar", "purple cylinder")
 BESIDE = ("left of", "right of", "in front of", "behind", "next to")
 BOWL_HOLDS, DRAWER_HOLDS = 2, 2
 """How many blocks are asked to share a bowl or a drawer."""
@@ -78,7 +80,7 @@ def share(fact: Fact, scene: Scene, known: set[Fact]) -> float:
         return 1.0
     if len(fact) == 3 and scene.holding == fact[1]:
         return 0.5
-    if fact[0] in ("open", "closed") and (out := scene.find(fact[1]).joint) is not None:
+    if fact[0] in ("open", "closed") and scene.find(fact[1]).kind == "drawer" and (out := scene.find(fact[1]).joint) is not None:
         way = out / 0.14
         return min(max(way if fact[0] == "open" else 1 - way, 0.0), 0.95)
     return 0.0
@@ -167,19 +169,26 @@ def within(scene: Scene, place: str) -> list[str]:
     return [fact[1] for fact in scene.facts if len(fact) == 3 and fact[0] == "in" and fact[2] == place]
 
 
-def at_hand(scene: Scene) -> list[tuple[str, tuple[Fact, ...]]]:
-    """Blocks that can be brought somewhere now, each with the facts that make it so."""
+def at_hand(scene: Scene, *kinds: str) -> list[tuple[str, tuple[Fact, ...]]]:
+    """Things (of these kinds; none: every kind of block) that can be brought somewhere now, each with the facts that make it so."""
     found: list[tuple[str, tuple[Fact, ...]]] = []
-    for thing in scene.names("block"):
+    for thing in scene.names(*(kinds or loose.BLOCKS)):
         hand, where = hand_for(scene, thing), place_of(scene, thing)
         if hand is None:
             continue
         if hand[0] == "holding":
             found.append((thing, (hand,)))
-        elif where and scene.has("clear", thing) and (where[2] != "drawer" or scene.has("open", "drawer")):
-            reach = (("open", "drawer"),) if where[2] == "drawer" else ()
+        elif where and scene.has("clear", thing) and (reach := way_to(scene, where[2])) is not None:
             found.append((thing, (hand, where, ("clear", thing), *reach)))
     return found
+
+
+def way_to(scene: Scene, place: str) -> tuple[Fact, ...] | None:
+    """What must hold so that the hand gets into a place: an open drawer, an uncovered bay. None: it does not hold."""
+    opening: Fact | None = {"drawer": ("open", place), "bay": ("uncovered", place)}.get(scene.find(place).kind)
+    if opening is None:
+        return ()
+    return (opening,) if opening in scene.facts else None
 
 
 # --- scenes ---------------------------------------------------------------------------------------------------------------------
@@ -194,6 +203,18 @@ def bench(rng: np.random.Generator, *special: dict[str, Any], drawer: str | None
         "drawer": drawer or str(rng.choice(["closed", "open"])),
         "light": light or str(rng.choice(["dark", "lit"])),
     }
+
+
+def workbench(rng: np.random.Generator, *special: dict[str, Any], plain: Collection[str] = SHAPES, **fixed: Any) -> Layout:
+    """Everything that is built in, two zones, a bowl and blocks of many shapes. special: where some of the things are; plain: what else
+    there is; fixed: keys of the layout (drawer, light, lid, lever, knob), drawn if they are left out."""
+    named = {item["name"] for item in special}
+    drawn = {
+        "drawer": str(rng.choice(["closed", "open"])), "light": str(rng.choice(["dark", "lit"])), "lid": str(rng.choice(["left", "right"])),
+        "lever": str(rng.choice(["up", "down"])), "knob": f"mark {rng.integers(1, 4)}", "motion": True,
+    }  # fmt: skip
+    things = [{"name": name} for name in ("red zone", "blue zone", "blue bowl", *plain) if name not in named]
+    return {"things": [*things, *special], **drawn, **fixed}
 
 
 def some(rng: np.random.Generator, count: int = 1) -> list[str]:

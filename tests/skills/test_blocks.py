@@ -71,7 +71,7 @@ WORDS = [
     ("push the red block to the left", "push(direction=left, thing=red block)"),
     ("please push the red cube away", "push(direction=away, thing=red block)"),
     ("shove the stick to the right", "push(direction=right, thing=yellow bar)"),
-    ("push the cylinder into the blue zone", "pushinto(thing=cyan cylinder, zone=blue zone)"),
+    ("push the cylinder into the blue zone", "push_into(thing=cyan cylinder, zone=blue zone)"),
     ("rotate the bar to the right", "rotate(side=right, thing=yellow bar)"),
     ("turn the red block left", "rotate(side=left, thing=red block)"),
     ("align the bar with the red block", "align(other=red block, thing=yellow bar)"),

@@ -14,7 +14,7 @@ ROOT = Path(__file__).parent.parent.parent
 
 def test_the_built_in_skills_are_there() -> None:
     tabletop = ["pick", "place", "stack", "open", "close", "slide", "press", "home"]
-    fixtures = ["openhalf", "uncover", "cover", "switch", "flip", "turn"]
+    fixtures = ["open_half", "uncover", "cover", "switch", "flip", "turn"]
     assert list(gather().skills)[: len(tabletop + fixtures)] == [*tabletop, *fixtures]
 
 
