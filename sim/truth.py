@@ -1,12 +1,13 @@
 """The world as a Scene: every fact from geometry, contact and speed, none from what was commanded."""
 
+from functools import lru_cache
 from math import atan2, cos, hypot, pi, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
 
 from agent.types import Fact, Scene, Thing
-from sim import loose, objects
+from sim import fits, loose, objects
 from sim.bench import JOINTED, Bench, Item
 from sim.panda import HOME
 
@@ -25,14 +26,17 @@ Vector = NDArray[np.float64]
 
 
 class _View:
-    """One look at the world: poses and contacts read once."""
+    """One look at the world: poses, contacts and things read once."""
 
     def __init__(self, bench: Bench) -> None:
         self.bench = bench
         self.poses = {name: bench.pose(name) for name in bench.items}
-        self.at = {name: pose[0] for name, pose in self.poses.items()}
+        self.at: dict[str, list[float]] = {name: pose[0].tolist() for name, pose in self.poses.items()}
         self.loose = [item for item in bench.items.values() if item.loose]
+        self.zones = [item for item in bench.items.values() if item.kind == "zone"]
+        self.bays = [item for item in bench.items.values() if item.kind == "bay"]
         self.supports = self._supports()
+        self.things = {item.name: _thing(self, item) for item in bench.items.values()}
 
     def _supports(self) -> set[tuple[str, str]]:
         """Pairs (upper, lower) where lower carries upper: touching, with an upright normal pressing upwards."""
@@ -53,8 +57,8 @@ def scene(bench: Bench) -> Scene:
     view = _View(bench)
     parts = [fact for part in bench.parts for fact in part.facts()]
     facts = [*_support(view), *_beside(view), *_fixtures(bench), *parts, *_gripper(view), *_motion(bench)]
-    things = tuple(_thing(view, item) for item in bench.items.values())
-    return Scene(tick=bench.logic.tick, things=things, facts=tuple(facts), holding=bench.logic.holding, events=bench.logic.events)
+    logic = bench.logic
+    return Scene(tick=logic.tick, things=tuple(view.things.values()), facts=tuple(facts), holding=logic.holding, events=logic.events)
 
 
 def _thing(view: _View, item: Item) -> Thing:
@@ -66,7 +70,7 @@ def _thing(view: _View, item: Item) -> Thing:
         position = np.add(position, (0, 0, objects.CAP_HEIGHT))
     elif item.kind == "table":
         position = np.subtract(position, (0, 0, item.size[2] / 2))
-    x, y, z = (float(value) for value in position + turn @ item.point)
+    x, y, z = (position + turn @ item.point if any(item.point) else position).tolist()
     size, yaw = _as_it_lies(item, turn)
     return Thing(name=item.name, kind=item.kind, position=(x, y, z), yaw=yaw, size=size, joint=joint)
 
@@ -92,6 +96,8 @@ def _support(view: _View) -> list[Fact]:
             full.add(holder)
         elif "table" in carriers:
             facts.append(("on", item.name, "table"))
+        if item.kind == "ring" and carriers and (peg := fits.threaded_on(item, view.bench.items.values(), view.poses)):
+            facts.append(("on", item.name, peg))
         facts += [("in", item.name, zone) for zone in _zones(view, item, carriers)]
         for lower in carriers:
             if view.bench.items[lower].kind in loose.BLOCKS:
@@ -111,6 +117,8 @@ def _holder(view: _View, item: Item) -> str | None:
             return bowl.name
     if (bay := _bay(view, x, y, z)) is not None:
         return bay
+    if item.kind == "L" and (fixture := fits.seated_in(item, view.bench.items.values(), view.poses)):
+        return fixture
     if "drawer" in view.bench.items:
         front = view.at["drawer"]
         deep, wide, tall = objects.DRAWER_INSIDE
@@ -121,8 +129,8 @@ def _holder(view: _View, item: Item) -> str | None:
 
 def _bay(view: _View, x: float, y: float, z: float) -> str | None:
     """The bay whose inside that point is in."""
-    for item in (other for other in view.bench.items.values() if other.kind == "bay"):
-        dx, dy, dz = np.array([x, y, z]) - view.at[item.name] - item.point
+    for item in view.bays:
+        dx, dy, dz = (here - there - off for here, there, off in zip((x, y, z), view.at[item.name], item.point, strict=True))
         if abs(dx) < item.size[0] / 2 and abs(dy) < item.size[1] / 2 and 0 < dz < item.size[2]:
             return item.name
     return None
@@ -130,12 +138,12 @@ def _bay(view: _View, x: float, y: float, z: float) -> str | None:
 
 def _zones(view: _View, item: Item, carriers: list[str]) -> list[str]:
     """The zones that a thing on the table lies in, with nearly all of its outline."""
-    zones = [zone for zone in view.bench.items.values() if zone.kind == "zone"]
+    thing = view.things[item.name]
+    zones = [zone for zone in view.zones if _near(view.at[zone.name], thing, zone)]
     if not zones or "table" not in carriers or item.kind not in loose.BLOCKS:
         return []
-    thing = _thing(view, item)
     c, s = cos(thing.yaw), sin(thing.yaw)
-    points = loose.outline(item.kind, thing.size) @ np.array([[c, s], [-s, c]]) + thing.position[:2]
+    points = _outline(item.kind, thing.size) @ np.array([[c, s], [-s, c]]) + thing.position[:2]
     inside = []
     for zone in zones:
         half = np.array(zone.size[:2]) / 2
@@ -143,6 +151,16 @@ def _zones(view: _View, item: Item, carriers: list[str]) -> list[str]:
         share = (np.abs((points - at[:2]) @ turn[:2, :2]) <= half).all(axis=1).mean()
         inside += [zone.name] if share >= IN_ZONE else []
     return inside
+
+
+def _near(at: list[float], thing: Thing, zone: Item) -> bool:
+    """Whether anything of a thing can be in a zone, by the circles around both."""
+    return hypot(at[0] - thing.position[0], at[1] - thing.position[1]) < (hypot(*thing.size[:2]) + hypot(*zone.size[:2])) / 2
+
+
+@lru_cache(maxsize=64)
+def _outline(kind: str, size: tuple[float, float, float]) -> NDArray[np.float64]:
+    return loose.outline(kind, size)
 
 
 def _beside(view: _View) -> list[Fact]:
@@ -153,7 +171,7 @@ def _beside(view: _View) -> list[Fact]:
         for b in standing:
             if a is b:
                 continue
-            dx, dy, _ = view.at[a.name] - view.at[b.name]
+            dx, dy = view.at[a.name][0] - view.at[b.name][0], view.at[a.name][1] - view.at[b.name][1]
             distance = hypot(dx, dy)
             if distance < BESIDE_M:
                 bearing = atan2(dy, dx)
@@ -185,7 +203,7 @@ def _gripper(view: _View) -> list[Fact]:
     for item in view.bench.items.values():
         if item.kind == "table":
             continue
-        x, y, z = _thing(view, item).position
+        x, y, z = view.things[item.name].position
         if hypot(tcp[0] - x, tcp[1] - y) < OVER_M and tcp[2] > z:
             facts.append(("over", "gripper", item.name))
     return facts
@@ -198,5 +216,5 @@ def _motion(bench: Bench) -> list[Fact]:
 def _speed(bench: Bench, item: Item) -> float:
     """m/s of a loose thing or of a joint."""
     if item.loose:
-        return float(np.linalg.norm(bench.bullet.getBaseVelocity(item.body)[0]))
+        return hypot(*bench.bullet.getBaseVelocity(item.body)[0])
     return abs(float(bench.bullet.getJointState(item.body, item.link)[1])) if item.link >= 0 else 0.0
