@@ -45,6 +45,9 @@ class Thing(Frozen):
     joint: float | None = None
     """What moves in it, if anything does: how far a drawer is out, how deep a button is in, how far a lid is to the left, m; how far a
     lever leans away from the robot, which way a knob's pointer shows (0: away from the robot, left is positive), rad."""
+    pieces: tuple[tuple[float, float, float], ...] = ()
+    """Of a thing that is many, as beads are: where each of them is, m, world frame. `position` and `size` are then the middle and the
+    extents of the lot."""
 
 
 class Scene(Frozen):
@@ -54,6 +57,7 @@ class Scene(Frozen):
     ("lit" | "dark", light); ("clear", thing): nothing stands on or in it; ("over", "gripper", thing); ("home", "gripper").
     ("half open", drawer); ("at left" | "at right", lid); ("covered" | "uncovered", bay), uncovered only with the lid at its other end;
     ("up" | "down", lever): away from the robot, towards it; ("at", knob, "mark 1" | "mark 2" | "mark 3"), within 15°.
+    ("upright", cup). ("in", "beads", place): four fifths of them are there; what they are in is not "clear".
     ("in", thing, zone): on the table there, with nine tenths of its outline. ("followed", "table"): `events` tell of every thing on the
     table that was moved ("moved", thing, "left" | "right" | "away" | "near"), once for each centimetre, or turned ("turned", thing,
     "left" | "right"), once for each 5° about the vertical; the way back is told too, so what happened since a tick is their difference.

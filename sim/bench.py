@@ -12,6 +12,7 @@ from sim.layout import Layout, arrange
 from sim.looks import paint
 from sim.meshes import cached_file
 from sim.panda import FINGERS, Panda
+from sim.parts.beads import COUNT, Beads
 from sim.world import World
 
 PartKind = TypeVar("PartKind", bound=parts.Part)
@@ -40,7 +41,7 @@ class Item:
 
     @property
     def loose(self) -> bool:
-        return self.kind in (*loose.BLOCKS, "bowl")
+        return self.kind in (*loose.HELD, *loose.HOLLOW)
 
 
 class Logic(NamedTuple):
@@ -123,7 +124,16 @@ class Bench:
 
     def _add_loose(self, name: str, position: tuple[float, float, float], yaw: float) -> None:
         thing = loose.made(name)
-        self._add(name, thing.kind, loose.urdf(thing), position, thing.size, yaw, fixed=thing.kind == "zone")
+        if thing.kind == "beads":
+            self._add_beads(position)
+            return
+        self._add(name, thing.kind, loose.urdf(thing), position, thing.size, yaw, fixed=thing.kind in loose.FIXED)
+
+    def _add_beads(self, position: tuple[float, float, float]) -> None:
+        item = next(item for item in self.layout.things if item.name == "beads")
+        beads = Beads(self, position, item.inside, item.count or COUNT)
+        self.parts.append(beads)
+        self.items["beads"] = Item("beads", "beads", beads.bodies[0], -1, loose.made("beads").size)
 
     def _link(self, body: int, name: str) -> int:
         """Index of a link, and of the joint that carries it."""

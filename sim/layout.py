@@ -8,6 +8,11 @@ things:
   - {name: yellow block, on: blue block}
   - small red block                      # or large; other shapes: red bar, red cylinder, red prism, red L; ten colours
   - red zone                             # a coloured square that things are put in
+  - large red bowl                       # also: red tray, white cup, yellow sponge
+  - {name: beads, in: white cup}         # strewn on the table, or in a cup, bowl, tray or zone; count: 6
+  - fixture                              # a plate with a recess for an L, 4 mm of play; tight fixture: 2 mm
+  - left peg                             # or middle, right; rings go on them: red ring, or small, large
+  - {name: red ring, on: left peg}       # over what was put there before
 drawer: closed                           # open | closed | none
 button: true                             # the button and its light
 light: dark                              # lit | dark
@@ -29,7 +34,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from agent.errors import ConfigError, hint
 from agent.types import Frozen
-from sim import loose, objects
+from sim import loose, objects, vessels
 from sim.looks import LOOKS
 from sim.parts import store
 
@@ -56,6 +61,8 @@ IN_DRAWER, DRAWER_YAW = ((0.06, 0.085), (-0.075, 0.075)), 0.12
 is open, the hand fits between its front and the cabinet."""
 
 
+UNFIT = ("prism", "sponge", "beads")
+"""Nothing starts on these."""
 BAYS = {"left bay": 1, "right bay": -1}
 """The bays and their side."""
 
@@ -68,6 +75,8 @@ class Placement(Frozen):
     yaw: float | None = None
     inside: str | None = Field(None, alias="in")
     on: str | None = None
+    count: int | None = Field(None, ge=1, le=20)
+    """Of beads: how many; 6 if it is not said."""
 
 
 def _named(value: Any) -> Any:
@@ -192,10 +201,22 @@ def _check(layout: Layout) -> None:
         if base is not None and base not in there:
             raise ConfigError(f"'{item.name}' is put in or on '{base}', which is not listed before it. "
                               f"Listed: {', '.join(there) or 'nothing'}.{hint(base, there)}")  # fmt: skip
-        fits = base is None or (item.inside is not None) == (base in ("drawer", *BAYS) or base.endswith(("bowl", "zone")))
-        if not fits or (item.on or "").endswith("prism"):
-            raise ConfigError(f"'{item.name}': things go in a bowl, a zone, a drawer or a bay and on a block, not '{base}' that way.")
+        _check_base(item)
+        if item.count is not None and item.name != "beads":
+            raise ConfigError(f"'{item.name}' in scene '{layout.name}' has a count; only beads have one. List more things, one by one.")
         seen.append(item.name)
+
+
+def _check_base(item: Placement) -> None:
+    """Does it go in or on that, in this relation?"""
+    base = item.inside or item.on
+    if base is None:
+        return
+    fits = (item.inside is not None) == (base in ("drawer", *BAYS) or base.endswith(("bowl", "zone", "tray", "cup")))
+    beads = item.name == "beads"
+    if not fits or (item.on or "").endswith(UNFIT) or (base.endswith("cup") and not beads) or (beads and base in ("drawer", *BAYS)):
+        raise ConfigError(f"'{item.name}': things go in a bowl, a tray, a zone, a drawer or a bay and on a block, beads in a cup, a bowl, "
+                          f"a tray or a zone; not '{base}' that way.")  # fmt: skip
 
 
 def arrange(layout: Layout, rng: np.random.Generator) -> dict[str, Pose]:
@@ -213,7 +234,8 @@ def _attempt(layout: Layout, rng: np.random.Generator) -> dict[str, Pose] | None
     poses = _zones(layout, rng)
     things = [item for item in layout.things if item.name not in poses]
     fixed = [item for item in things if item.at]
-    free = sorted((item for item in things if not (item.at or item.inside or item.on)), key=lambda item: "bowl" not in item.name)
+    anywhere = (item for item in things if not (item.at or item.inside or item.on))
+    free = sorted(anywhere, key=lambda item: not item.name.endswith(("bowl", "tray")))
     for item in fixed + free:
         spot = item.at or _free_spot(item.name, layout.regions, poses, rng)
         if spot is None:
@@ -264,11 +286,18 @@ def clearance(name: str, other: str) -> float:
     """Smallest distance between the centres of two things, m."""
     one, two = loose.made(name), loose.made(other)
     first, second = sorted((one.kind, two.kind))
-    if (first, second) in CLEARANCE:
+    if (first, second) in CLEARANCE and max(*one.size, *two.size) <= 2 * objects.BOWL_RADIUS:
         return CLEARANCE[first, second]
     if "zone" in (first, second):
         return max(one.size[0], two.size[0]) / 2 + min(hypot(*one.size[:2]), hypot(*two.size[:2])) / 2
-    return hypot(*one.size[:2]) / 2 + hypot(*two.size[:2]) / 2 + HAND_BESIDE
+    return _around(one) + _around(two) + HAND_BESIDE
+
+
+def _around(thing: loose.Made) -> float:
+    """Radius of the circle around a thing, m; of a small bowl around the square that it stands in."""
+    wide, deep, _ = thing.size
+    is_round = thing.kind in ("cup", "beads") or (thing.kind == "bowl" and wide > 2 * objects.BOWL_RADIUS)
+    return wide / 2 if is_round else hypot(wide, deep) / 2
 
 
 def _pose_on(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np.random.Generator) -> Pose | None:
@@ -284,7 +313,8 @@ def _pose_on(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np
         return Pose((x, y, on_top), base.yaw if item.yaw is None else item.yaw)
     if (item.inside or "").endswith("zone"):
         return Pose((x, y, _rest_height(item.name)), yaw)
-    return Pose((x, y, objects.BOWL_FLOOR + _rest_height(item.name)), yaw)
+    floor = {"tray": vessels.TRAY_FLOOR, "cup": vessels.CUP_FLOOR}.get((item.inside or "").split()[-1], objects.BOWL_FLOOR)
+    return Pose((x, y, floor + _rest_height(item.name)), yaw)
 
 
 def _pose_in_drawer(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np.random.Generator, yaw: float) -> Pose | None:

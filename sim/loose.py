@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.errors import ConfigError, hint
-from sim import objects
+from sim import fits, objects, vessels
 from sim.meshes import cached_file, obj_text
 
 XYZ = tuple[float, float, float]
@@ -19,14 +19,21 @@ PRISM: XYZ = (0.05, 0.046, 0.046 * sqrt(3) / 2)
 """An equilateral triangle with its ridge along x; the fingers take it by its flat ends."""
 ELL: XYZ = (0.09, 0.06, 0.03)
 """A bar along x at −y, and a cube at the +x end of it towards +y; the frame is the middle of both together."""
-BLOCKS = ("block", "bar", "cylinder", "prism", "L")
+BLOCKS = ("block", "bar", "cylinder", "prism", "L", "ring")
 SHAPES: dict[str, XYZ] = {"bar": BAR, "cylinder": CYLINDER, "prism": PRISM, "L": ELL}
+HELD = (*BLOCKS, "cup", "sponge")
+"""Kinds that a hand can grasp."""
+WARE: dict[str, XYZ] = {"cup": vessels.CUP, "tray": vessels.TRAY, "sponge": vessels.SPONGE}
+HOLLOW = ("bowl", "cup", "tray")
+"""Kinds that have an inside and are loose."""
 DENSITY = objects.BLOCK_MASS / objects.BLOCK**3
 ZONE: XYZ = (0.14, 0.14, 0.001)
+FIXED = ("zone", "fixture", "peg")
+"""Kinds that stand fast."""
 
 
 class Made(NamedTuple):
-    """What a name stands for: its kind, its colour, and its full extents."""
+    """What a name stands for: its kind, its colour (of what has none: its name), and its full extents."""
 
     kind: str
     colour: str
@@ -36,7 +43,10 @@ class Made(NamedTuple):
 def names() -> list[str]:
     """Everything that a scene can have on its table."""
     cubes = [f"{size} {colour} block".strip() for size in CUBES for colour in objects.COLOURS]
-    return cubes + [f"{colour} {kind}" for kind in ("bowl", *SHAPES, "zone") for colour in objects.COLOURS]
+    bowls = [f"large {colour} bowl" for colour in objects.COLOURS]
+    kinds = ("bowl", *SHAPES, "zone", *WARE)
+    rings = [f"{size} {colour} ring".strip() for size in fits.RINGS for colour in objects.COLOURS]
+    return [*cubes, *bowls, *(f"{colour} {kind}" for kind in kinds for colour in objects.COLOURS), "beads", *rings, *fits.FIXED]
 
 
 def made(name: str) -> Made:
@@ -44,21 +54,38 @@ def made(name: str) -> Made:
     if name not in names():
         raise ConfigError(
             f"A scene cannot have a '{name}'. What can be made: a colour ({', '.join(objects.COLOURS)}) and a kind (block, bowl, "
-            f"{', '.join(SHAPES)}, zone); a block may be small or large as well.{hint(name, names())}"
+            f"{', '.join((*SHAPES, 'ring', 'zone', *WARE))}); a block or a ring may be small or large as well, a bowl large; and beads, "
+            f"{', '.join(fits.FIXED)}.{hint(name, names())}"
         )
+    if name in fits.FIXED:
+        return Made(fits.kind(name), name, fits.FIXED[name])
+    if name == "beads":
+        return Made(name, "", vessels.BEADS)
     *size, colour, kind = name.split()
     if kind == "block":
         return Made(kind, colour, (CUBES[" ".join(size)],) * 3)
-    wide = 2 * objects.BOWL_RADIUS
-    return Made(kind, colour, {**SHAPES, "zone": ZONE, "bowl": (wide, wide, objects.BOWL_HEIGHT)}[kind])
+    if kind == "ring":
+        wide = fits.RINGS[" ".join(size)]
+        return Made(kind, colour, (wide, wide, fits.RING_TALL))
+    scale = objects.LARGE_BOWL if size else 1.0
+    wide = 2 * scale * objects.BOWL_RADIUS
+    return Made(kind, colour, {**SHAPES, **WARE, "zone": ZONE, "bowl": (wide, wide, scale * objects.BOWL_HEIGHT)}[kind])
 
 
 def urdf(thing: Made) -> str:
     """The thing as URDF text; its frame is the middle of its extents."""
+    if thing.kind == "fixture":
+        return fits.fixture(thing.colour, ELL)
+    if thing.kind == "peg":
+        return fits.peg()
     rgb = objects.COLOURS[thing.colour]
     match thing.kind:
+        case "ring":
+            return fits.ring(thing.size[0], rgb, DENSITY)
         case "bowl":
-            return objects.bowl(rgb)
+            return objects.bowl(rgb, objects.LARGE_BOWL if thing.size[2] > objects.BOWL_HEIGHT else 1.0)
+        case "cup" | "tray" | "sponge":
+            return {"cup": vessels.cup, "tray": vessels.tray, "sponge": vessels.sponge}[thing.kind](rgb)
         case "zone":
             return zone(rgb)
         case "cylinder":
@@ -124,6 +151,8 @@ def symmetry(kind: str, size: XYZ) -> float:
         return 0.0
     if kind == "L":
         return 2 * pi
+    if kind == "ring":
+        return 2 * pi / fits.SIDES if size[2] == fits.RING_TALL else pi
     return pi / 2 if abs(size[0] - size[1]) < 1e-3 else pi
 
 
@@ -132,7 +161,7 @@ def outline(kind: str, size: XYZ) -> NDArray[np.float64]:
     grid = (np.arange(15) + 0.5) / 15 - 0.5
     x, y = (axis.ravel() for axis in np.meshgrid(grid * size[0], grid * size[1]))
     keep = np.ones(len(x), dtype=bool)
-    if kind == "cylinder" and size == CYLINDER:
+    if (kind == "cylinder" and size == CYLINDER) or kind == "ring":
         keep = np.hypot(x, y) <= size[0] / 2
     elif kind == "L":
         keep = (y <= 0) | (x >= size[0] / 2 - ELL[2])

@@ -31,6 +31,8 @@ BLOCK = 0.04
 BLOCK_MASS = 0.1
 BOWL_RADIUS, BOWL_HEIGHT, BOWL_FLOOR = 0.068, 0.034, 0.006
 BOWL_BASE, BOWL_WALL, BOWL_MASS, BOWL_SIDES = 0.046, 0.006, 0.15, 12
+LARGE_BOWL = 1.4
+"""How much wider and higher a large bowl is: wide enough to be poured into."""
 TABLE: XYZ = (1.05, 1.30, 0.04)
 TABLE_X = 0.32
 FLOOR = -0.64
@@ -118,29 +120,35 @@ def block(colour: RGB) -> str:
     return _robot("block", _link("base", _solid(_box((BLOCK, BLOCK, BLOCK)), (0, 0, 0), colour), BLOCK_MASS))
 
 
-def bowl(colour: RGB) -> str:
-    """An open bowl with slanted walls; its frame is the middle of its height. Seen as a smooth shell, touched as wall boxes and a floor."""
-    half, lift = BOWL_HEIGHT / 2, 0.002
-    lean = float(np.arctan2(BOWL_RADIUS - BOWL_BASE - BOWL_WALL, BOWL_HEIGHT))
-    middle = (BOWL_RADIUS + BOWL_BASE) / 2
-    wall = _box((BOWL_WALL, 2 * BOWL_RADIUS * float(np.tan(pi / BOWL_SIDES)), (BOWL_HEIGHT - lift) / cos(lean)))
-    shell = cached_file(_bowl_mesh(), ".obj")
+def bowl(colour: RGB, scale: float = 1.0) -> str:
+    """An open bowl with slanted walls; its frame is the middle of its height. Seen as a smooth shell, touched as wall boxes and a floor.
+    `scale` widens and raises it; walls and floor stay as thick."""
+    rim, base, height = scale * BOWL_RADIUS, scale * BOWL_BASE, scale * BOWL_HEIGHT
+    half, lift = height / 2, 0.002
+    lean = float(np.arctan2(rim - base - BOWL_WALL, height))
+    middle = (rim + base) / 2
+    wall = _box((BOWL_WALL, 2 * rim * float(np.tan(pi / BOWL_SIDES)), (height - lift) / cos(lean)))
+    mass = scale**2 * BOWL_MASS
+    shell = cached_file(_bowl_mesh(rim, base, height), ".obj")
     seen = _visual(f'<mesh filename="{shell}"/>', (0, 0, 0), colour)
-    floor = f'<cylinder radius="{BOWL_BASE:.4f}" length="{BOWL_FLOOR}"/>'
+    floor = f'<cylinder radius="{base:.4f}" length="{BOWL_FLOOR}"/>'
     touched = f"<collision>{_origin((0, 0, -half + BOWL_FLOOR / 2))}{_geometry(floor)}</collision>"
-    parts = _link("base", seen + touched, BOWL_MASS / 2)
+    parts = _link("base", seen + touched, mass / 2)
     for index in range(BOWL_SIDES):
         angle = 2 * pi * index / BOWL_SIDES
         where = (middle * cos(angle), middle * sin(angle), lift / 2)
-        parts += _part("base", f"wall{index}", wall, BOWL_MASS / 2 / BOWL_SIDES, where, None, (0, lean, angle))
+        parts += _part("base", f"wall{index}", wall, mass / 2 / BOWL_SIDES, where, None, (0, lean, angle))
     return _robot("bowl", parts)
 
 
-def _bowl_mesh(steps: int = 36) -> str:
-    """The bowl as a surface of revolution, outside up, over the rim, inside down; OBJ text."""
-    half = BOWL_HEIGHT / 2
-    profile = [(0.0, -half), (BOWL_BASE, -half), (BOWL_RADIUS, half), (BOWL_RADIUS - BOWL_WALL, half),
-               (BOWL_BASE - BOWL_WALL / 2, -half + BOWL_FLOOR), (0.0, -half + BOWL_FLOOR)]  # fmt: skip
+def _bowl_mesh(rim: float, base: float, height: float) -> str:
+    half = height / 2
+    return revolved([(0.0, -half), (base, -half), (rim, half), (rim - BOWL_WALL, half),
+                     (base - BOWL_WALL / 2, -half + BOWL_FLOOR), (0.0, -half + BOWL_FLOOR)])  # fmt: skip
+
+
+def revolved(profile: list[tuple[float, float]], steps: int = 36) -> str:
+    """A surface of revolution about z: (radius, z) from the axis outside up, over the rim, inside down to the axis; OBJ text."""
     angles = [2 * pi * step / steps for step in range(steps)]
     vertices = np.array([(r * cos(a), r * sin(a), z) for r, z in profile for a in angles])
     faces = []

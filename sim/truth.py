@@ -7,9 +7,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from agent.types import Fact, Scene, Thing
-from sim import fits, loose, objects
+from sim import fits, loose, objects, vessels
 from sim.bench import JOINTED, Bench, Item
 from sim.panda import HOME
+from sim.parts.beads import Beads
 
 BESIDE_M, BEARING = 0.25, radians(35)
 NEXT_TO_M = 0.06
@@ -18,6 +19,7 @@ OVER_M, HOME_M = 0.025, 0.03
 MOVING = 0.02
 IN_ZONE = 0.9
 """How much of a thing's outline must lie in a zone."""
+UPRIGHT = cos(radians(15))
 SUPPORT_SLOPE = 0.5
 """How upright a contact normal must be to carry: cosine to the vertical."""
 BEARINGS = {"behind": 0.0, "left of": pi / 2, "in front of": pi, "right of": -pi / 2}
@@ -56,7 +58,9 @@ def scene(bench: Bench) -> Scene:
     """What is there now, as planning may know it."""
     view = _View(bench)
     parts = [fact for part in bench.parts for fact in part.facts()]
-    facts = [*_support(view), *_beside(view), *_fixtures(bench), *parts, *_gripper(view), *_motion(bench)]
+    full = {("clear", fact[2]) for fact in parts if fact[:2] == ("in", "beads")}
+    support = [fact for fact in _support(view) if fact not in full]
+    facts = [*support, *_beside(view), *_fixtures(bench), *parts, *_gripper(view), *_motion(bench)]
     logic = bench.logic
     return Scene(tick=logic.tick, things=tuple(view.things.values()), facts=tuple(facts), holding=logic.holding, events=logic.events)
 
@@ -71,6 +75,8 @@ def _thing(view: _View, item: Item) -> Thing:
     elif item.kind == "table":
         position = np.subtract(position, (0, 0, item.size[2] / 2))
     x, y, z = (position + turn @ item.point if any(item.point) else position).tolist()
+    if item.kind == "beads":
+        return view.bench.part(Beads).thing()
     size, yaw = _as_it_lies(item, turn)
     return Thing(name=item.name, kind=item.kind, position=(x, y, z), yaw=yaw, size=size, joint=joint)
 
@@ -103,18 +109,24 @@ def _support(view: _View) -> list[Fact]:
             if view.bench.items[lower].kind in loose.BLOCKS:
                 facts.append(("on", item.name, lower))
                 full.add(lower)
+    facts += [("upright", item.name) for item in view.loose if item.kind == "cup" and view.poses[item.name][1][2, 2] > UPRIGHT]
     return facts + [("clear", item.name) for item in view.loose if item.name not in full]
 
 
 def _holder(view: _View, item: Item) -> str | None:
     """The bowl or drawer whose inside the centre of a block is in, if any."""
-    if item.kind not in loose.BLOCKS:
+    if item.kind not in loose.HELD:
         return None
     x, y, z = view.at[item.name]
     for bowl in (other for other in view.loose if other.kind == "bowl"):
         bx, by, bz = view.at[bowl.name]
-        if hypot(x - bx, y - by) < objects.BOWL_RADIUS and -objects.BOWL_HEIGHT / 2 < z - bz < objects.BOWL_HEIGHT / 2 + 0.03:
+        wide, _, tall = bowl.size
+        if hypot(x - bx, y - by) < wide / 2 and -tall / 2 < z - bz < tall / 2 + 0.03:
             return bowl.name
+    for tray in (other for other in view.loose if other.kind == "tray"):
+        at, turn = view.poses[tray.name]
+        if vessels.holds("tray", tray.size, turn, np.array([[x, y, z]]) - at, item.size[2] / 2 + 0.01)[0]:
+            return tray.name
     if (bay := _bay(view, x, y, z)) is not None:
         return bay
     if item.kind == "L" and (fixture := fits.seated_in(item, view.bench.items.values(), view.poses)):
@@ -140,7 +152,7 @@ def _zones(view: _View, item: Item, carriers: list[str]) -> list[str]:
     """The zones that a thing on the table lies in, with nearly all of its outline."""
     thing = view.things[item.name]
     zones = [zone for zone in view.zones if _near(view.at[zone.name], thing, zone)]
-    if not zones or "table" not in carriers or item.kind not in loose.BLOCKS:
+    if not zones or "table" not in carriers or item.kind not in loose.HELD:
         return []
     c, s = cos(thing.yaw), sin(thing.yaw)
     points = _outline(item.kind, thing.size) @ np.array([[c, s], [-s, c]]) + thing.position[:2]
