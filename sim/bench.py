@@ -23,6 +23,7 @@ HELD_AFTER, LOST_AFTER = 2, 3
 CLOSED_M = 0.004
 """Fingers closer than this, m, hold nothing: they may push with both tips."""
 SETTLE_SUBSTEPS = 60
+LOOSE = frozenset((*loose.HELD, *loose.HOLLOW))
 JOINTED = ("drawer", "button", "lid", "lever", "knob")
 """Kinds of things that have a joint."""
 
@@ -41,7 +42,7 @@ class Item:
 
     @property
     def loose(self) -> bool:
-        return self.kind in (*loose.HELD, *loose.HOLLOW)
+        return self.kind in LOOSE
 
 
 class Logic(NamedTuple):

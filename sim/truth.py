@@ -37,7 +37,7 @@ class _View:
         self.loose = [item for item in bench.items.values() if item.loose]
         self.zones = [item for item in bench.items.values() if item.kind == "zone"]
         self.bays = [item for item in bench.items.values() if item.kind == "bay"]
-        self.supports = self._supports()
+        self.supports = sorted(self._supports())
         self.things = {item.name: _thing(self, item) for item in bench.items.values()}
 
     def _supports(self) -> set[tuple[str, str]]:
@@ -96,7 +96,7 @@ def _support(view: _View) -> list[Fact]:
     full: set[str] = set()
     for item in view.loose:
         holder = _holder(view, item)
-        carriers = [lower for upper, lower in sorted(view.supports) if upper == item.name]
+        carriers = [lower for upper, lower in view.supports if upper == item.name]
         if holder is not None:
             facts.append(("in", item.name, holder))
             full.add(holder)
@@ -195,7 +195,7 @@ def _beside(view: _View) -> list[Fact]:
 
 def _between(first: float, second: float) -> float:
     """The angle between two bearings, rad."""
-    return abs(atan2(sin(first - second), cos(first - second)))
+    return abs((first - second + pi) % (2 * pi) - pi)
 
 
 def _fixtures(bench: Bench) -> list[Fact]:

@@ -1,9 +1,7 @@
 """How things move on the table, told as events: a skill can know that something was pushed or turned since it began."""
 
-from math import hypot, pi
+from math import atan2, hypot, pi
 from typing import TYPE_CHECKING, Any, NamedTuple
-
-import numpy as np
 
 from agent.types import Fact
 from sim import loose
@@ -72,15 +70,16 @@ class Travel(Part):
 
     def _look(self, item: "Item") -> tuple[Mark, float]:
         """Where a thing is, and how high its underside, m."""
-        position, turn = self._bench.pose(item.name)
-        up = int(np.argmax(np.abs(turn[2])))
+        bullet = self._bench.bullet
+        (x, y, z), quaternion = bullet.getBasePositionAndOrientation(item.body)
+        turn = bullet.getMatrixFromQuaternion(quaternion)
+        up = max(range(3), key=lambda row: abs(turn[6 + row]))
         axis = (up + 1) % 3
-        heading = float(np.arctan2(turn[1, axis], turn[0, axis]))
-        return Mark(float(position[0]), float(position[1]), heading, axis), float(position[2]) - item.size[up] / 2
+        return Mark(x, y, atan2(turn[3 + axis], turn[axis]), axis), z - item.size[up] / 2
 
     def _rests(self, item: "Item") -> bool:
         speed, spin = self._bench.bullet.getBaseVelocity(item.body)
-        return bool(np.linalg.norm(speed) < STILL[0] and np.linalg.norm(spin) < STILL[1])
+        return hypot(*speed) < STILL[0] and hypot(*spin) < STILL[1]
 
     def state(self) -> dict[str, Any]:
         return {"substep": self.substep, "marks": {name: list(mark) for name, mark in self.marks.items()}}
