@@ -25,6 +25,8 @@ MAX_STEP = 0.25
 LEAN, FAR_M = 0.05, 0.005
 """Share of the way to REST per iteration; not in the last few millimetres, where it would only disturb convergence."""
 LIMIT_MARGIN = 0.005
+LOWEST, UPMOST = LOWER + LIMIT_MARGIN, UPPER - LIMIT_MARGIN
+DAMPED = DAMPING**2 * np.eye(6)
 
 
 def _frames() -> NDArray[np.float64]:
@@ -118,7 +120,7 @@ def inverse(start: Vector, position: Vector, turn: NDArray[np.float64], iteratio
 
     Stops at 0.1 mm and 1 mrad, or after `iterations`; the caller judges the errors that are left.
     """
-    joints = np.clip(start, LOWER + LIMIT_MARGIN, UPPER - LIMIT_MARGIN)
+    joints = np.minimum(np.maximum(start, LOWEST), UPMOST)
     error = np.empty(6)
     for iteration in range(iterations):
         chain = _chain(joints)
@@ -128,8 +130,8 @@ def inverse(start: Vector, position: Vector, turn: NDArray[np.float64], iteratio
             break
         jacobian = _jacobian(chain)
         lean = LEAN * (REST - joints) if iteration == 0 or error[:3] @ error[:3] > FAR_M**2 else np.zeros(7)
-        damped = jacobian @ jacobian.T + DAMPING**2 * np.eye(6)
+        damped = jacobian @ jacobian.T + DAMPED
         step = lean + jacobian.T @ np.linalg.solve(damped, error - jacobian @ lean)
         step *= min(1.0, MAX_STEP / float(np.abs(step).max()))
-        joints = np.clip(joints + step, LOWER + LIMIT_MARGIN, UPPER - LIMIT_MARGIN)
+        joints = np.minimum(np.maximum(joints + step, LOWEST), UPMOST)
     return Solution(joints, float(np.sqrt(error[:3] @ error[:3])), float(np.sqrt(error[3:] @ error[3:])))
