@@ -5,6 +5,8 @@
     - {kind: drawer, to: closed, when: {fact: [in, green block, drawer]}}
     - {kind: lid, to: left, when: {fact: [in, red block, left bay]}}
     - {kind: lever, when: {fact: [lit, lamp]}}
+    - {kind: swap, thing: red block, other: blue block, when: {tick: 20}}
+    - {kind: hand, thing: red block, does: push, by: 0.1, when: {tick: 20}}
 
 Conditions and effects depend on the world and its tick alone, so the same run has the same disturbances at the same ticks.
 """
@@ -19,6 +21,7 @@ from agent.errors import ConfigError, UnknownThing, hint
 from agent.types import Frozen, Scene
 from sim import objects
 from sim.bench import Bench, Item
+from sim.hand import Hand
 from sim.panda import GRIP_FORCE, GRIP_FRICTION
 from sim.parts.console import MARKS, Console
 from sim.parts.store import LID_FRICTION, Store
@@ -26,6 +29,7 @@ from sim.parts.store import LID_FRICTION, Store
 SLIP_FRICTION, SLIP_FORCE = 0.02, 1.0
 PUSH_SPEED, PUSH_FORCE, PUSH_TICKS = 0.25, 25.0, 20
 LID_SPEED = 0.20
+CONTROL_HZ = 20
 SPACING = 0.11
 """Free space around the spot where something is put down, between centres, m."""
 
@@ -116,7 +120,25 @@ class RemoveGrip(_Disturbance):
     kind: Literal["remove_grip"] = "remove_grip"
 
 
-AnyDisturbance = Move | Slip | PushDrawer | ToggleLight | PushLid | ThrowLever | RemoveGrip
+class Swap(_Disturbance):
+    """Someone exchanges two things, behind the robot's back: each stands where the other stood. What is in or on them goes along."""
+
+    kind: Literal["swap"] = "swap"
+    thing: str
+    other: str
+
+
+class Interfere(_Disturbance):
+    """Someone's hand comes to a thing, pushes it `by` so far, m, or stands over it for `ticks`, and leaves. By contact; see sim/hand.py."""
+
+    kind: Literal["hand"] = "hand"
+    thing: str
+    does: Literal["push", "block"] = "push"
+    by: float = Field(0.10, gt=0, le=0.3)
+    ticks: int = Field(60, ge=1)
+
+
+AnyDisturbance = Move | Slip | PushDrawer | ToggleLight | PushLid | ThrowLever | RemoveGrip | Swap | Interfere
 Disturbance = Annotated[AnyDisturbance, Field(discriminator="kind")]
 
 
@@ -131,11 +153,22 @@ class Mischief:
     """Carries out the disturbances of one run; `courses` and `told` are all of its state."""
 
     def __init__(self, bench: Bench, disturbances: tuple[AnyDisturbance, ...]) -> None:
-        self._bench, self.disturbances = bench, disturbances
-        self.courses = [Course()] * len(disturbances)
+        self._bench = bench
+        self.disturbances: tuple[AnyDisturbance, ...] = ()
+        self.courses: list[Course] = []
         self.told: list[tuple[int, str]] = []
+        self._hand: Hand | None = None
+        self.add(disturbances)
+
+    def add(self, disturbances: tuple[AnyDisturbance, ...]) -> None:
+        """More of them, from now on."""
         for disturbance in disturbances:
-            _check(disturbance, bench)
+            _check(disturbance, self._bench)
+        self.disturbances = (*self.disturbances, *disturbances)
+        self.courses += [Course()] * len(disturbances)
+        if self._hand is None and any(isinstance(disturbance, Interfere) for disturbance in disturbances):
+            self._hand = Hand(self._bench)
+            self._bench.parts.append(self._hand)
 
     def watches(self) -> bool:
         """True while a condition is still waited for."""
@@ -181,6 +214,10 @@ class Mischief:
             case ThrowLever():
                 self._bench.part(Console).push(True)
                 return "the lever was thrown over"
+            case Swap():
+                return self._swap(disturbance)
+            case Interfere():
+                return self._interfere(disturbance)
             case _:
                 return self._take()
 
@@ -215,6 +252,24 @@ class Mischief:
         put_down(self._bench, move.thing, wanted)
         return f"the {move.thing} was moved to x {wanted[0]:.2f}, y {wanted[1]:.2f}"
 
+    def _swap(self, swap: Swap) -> str:
+        places = {}
+        for name, other in ((swap.thing, swap.other), (swap.other, swap.thing)):
+            there, _ = self._bench.pose(other)
+            places[name] = np.add(there, (0, 0, (self._bench.items[name].size[2] - self._bench.items[other].size[2]) / 2))
+        along = {name: [rider for rider in riders(self._bench, name) if rider not in places] for name in places}
+        for name, place in places.items():
+            put_down(self._bench, name, place, along[name])
+        return f"the {swap.thing} and the {swap.other} were exchanged"
+
+    def _interfere(self, hand: Interfere) -> str:
+        assert self._hand is not None
+        if hand.does == "block":
+            self._hand.block(hand.thing, hand.ticks / CONTROL_HZ)
+            return f"a hand came and stood over the {hand.thing}"
+        self._hand.push(hand.thing, hand.by, (self._bench.seed, self.disturbances.index(hand), 29))
+        return f"a hand came to push the {hand.thing}"
+
     def _take(self) -> str:
         name = self._bench.logic.holding or self._bench.between_pads()
         if name is None:
@@ -228,9 +283,10 @@ def _check(disturbance: Frozen, bench: Bench) -> None:
     loose = [item.name for item in bench.items.values() if item.loose]
     names = [*bench.items, "gripper"]
     when = getattr(disturbance, "when", None)
-    if isinstance(disturbance, Move) and disturbance.thing not in loose:
-        raise ConfigError(f"A disturbance moves '{disturbance.thing}', which is not loose in this scene. "
-                          f"Loose: {', '.join(loose) or 'nothing'}.{hint(disturbance.thing, loose)}")  # fmt: skip
+    for name in [getattr(disturbance, "thing", None), getattr(disturbance, "other", None)]:
+        if name is not None and name not in loose:
+            raise ConfigError(f"A disturbance moves '{name}', which is not loose in this scene. "
+                              f"Loose: {', '.join(loose) or 'nothing'}.{hint(name, loose)}")  # fmt: skip
     needed = {PushDrawer: "drawer", ToggleLight: "light", PushLid: "lid", ThrowLever: "lever"}.get(type(disturbance))
     if needed is not None and needed not in bench.items:
         raise UnknownThing(needed, bench.items)
@@ -244,18 +300,21 @@ def rest_height(item: Item) -> float:
     return item.size[2] / 2
 
 
-def put_down(bench: Bench, name: str, place: np.ndarray) -> None:
-    """Put a loose thing at a place, float[3], at rest and upright; what is in or on it goes along."""
+def riders(bench: Bench, name: str) -> list[str]:
+    """What is in or on a loose thing."""
+    here, reach = bench.pose(name)[0], max(bench.items[name].size[:2]) / 2
+    others = {item.name: bench.pose(item.name)[0] - here for item in bench.items.values() if item.loose and item.name != name}
+    return [other for other, off in others.items() if np.hypot(*off[:2]) < reach and 0 < off[2] < 0.15]
+
+
+def put_down(bench: Bench, name: str, place: np.ndarray, along: list[str] | None = None) -> None:
+    """Put a loose thing at a place, float[3], at rest and upright; what is in or on it goes along, or those named."""
     bullet, item = bench.bullet, bench.items[name]
     here, turn = bench.pose(name)
-    reach = max(item.size[:2]) / 2
-    for other in bench.items.values():
-        if other.loose and other.name != name:
-            there, _ = bench.pose(other.name)
-            if np.hypot(*(there - here)[:2]) < reach and 0 < there[2] - here[2] < 0.15:
-                quaternion = bullet.getBasePositionAndOrientation(other.body)[1]
-                bullet.resetBasePositionAndOrientation(other.body, there + place - here, quaternion)
-                bullet.resetBaseVelocity(other.body, (0, 0, 0), (0, 0, 0))
+    for rider in riders(bench, name) if along is None else along:
+        body = bench.items[rider].body
+        bullet.resetBasePositionAndOrientation(body, bench.pose(rider)[0] + place - here, bullet.getBasePositionAndOrientation(body)[1])
+        bullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0))
     heading = pybullet.getQuaternionFromEuler((0, 0, float(np.arctan2(turn[1, 0], turn[0, 0]))))
     bullet.resetBasePositionAndOrientation(item.body, place, heading)
     bullet.resetBaseVelocity(item.body, (0, 0, 0), (0, 0, 0))

@@ -83,6 +83,13 @@ class SimRobot:
         """Disturbances that have happened, as (tick, what)."""
         return list(self._mischief.told)
 
+    def disturb(self, disturbances: Sequence[Disturbance]) -> None:
+        """More that goes wrong, from now on. `load` wants a robot that has them too."""
+        with self._held():
+            self._mischief.add(tuple(disturbances))
+            self._disturbances = (*self._disturbances, *disturbances)
+            self._camera = Photographer(self._bench)
+
     def observe(self, cameras: Collection[str] | None = None) -> Observation:
         """Sense now; renders only the named cameras (None: all). `scene` is the truth."""
         names = list(PANDA.cameras) if cameras is None else list(cameras)

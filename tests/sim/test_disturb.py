@@ -1,5 +1,7 @@
 """Disturbances happen once, at the moment their condition says, and really change the world."""
 
+from pathlib import Path
+
 import pytest
 from pydantic import TypeAdapter, ValidationError
 
@@ -88,6 +90,35 @@ def test_the_same_run_has_the_same_disturbances() -> None:
         driver.grasp("red block")
         ends.add((robot.fingerprint(), tuple(robot.fired)))
     assert len(ends) == 1
+
+
+def test_two_things_are_exchanged_with_what_is_in_them_and_whatever_their_size() -> None:
+    spots = {"blue bowl": [0.45, -0.25], "green bowl": [0.36, 0.0], "large yellow block": [0.50, -0.05], "small pink block": [0.50, 0.08]}
+    things = [*({"name": name, "at": spot} for name, spot in spots.items()), {"name": "red block", "in": "blue bowl"}]
+    robot, driver = robot_with(
+        {"kind": "swap", "thing": "blue bowl", "other": "green bowl", "when": {"tick": 2}},
+        {"kind": "swap", "thing": "small pink block", "other": "large yellow block", "when": {"tick": 4}},
+        scene={"things": things},
+    )
+    wait(robot, driver, 20)
+    seen = driver.scene()
+    for name, spot in (("blue bowl", (0.36, 0.0)), ("green bowl", (0.45, -0.25)), ("small pink block", (0.50, -0.05))):
+        assert seen.find(name).position[:2] == pytest.approx(spot, abs=2e-3)
+    assert seen.find("large yellow block").position == pytest.approx((0.50, 0.08, 0.025), abs=2e-3)
+    assert seen.has("in", "red block", "blue bowl") and seen.has("clear", "green bowl")
+
+
+def test_more_can_go_wrong_later_and_a_snapshot_knows_of_it(tmp_path: Path) -> None:
+    robot, driver = robot_with()
+    wait(robot, driver, 5)
+    robot.disturb(read({"kind": "light", "when": {"tick": 8}}))
+    robot.save(tmp_path / "world")
+    wait(robot, driver, 10)
+    assert [tick for tick, _ in robot.fired] == [8]
+    fresh, _ = robot_with({"kind": "light", "when": {"tick": 8}})
+    fresh.load(tmp_path / "world")
+    wait(fresh, driver, 10)
+    assert fresh.fingerprint() == robot.fingerprint()
 
 
 def test_they_survive_yaml_and_json() -> None:
