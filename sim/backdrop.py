@@ -13,7 +13,7 @@ import pybullet
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFilter
 
-from sim import objects
+from sim import fits, objects
 from sim.bench import Bench
 from sim.looks import LOOKS, Look
 from sim.panda import ARM, FINGERS, HAND_LINK
@@ -243,5 +243,6 @@ def _fixture_hulls(bench: Bench) -> list[tuple[int, int, Points]]:
         hulls += [(body, part, _corners(size, (x, 0, z))) for part, size, (x, z) in boxes]
     if "button" in bench.items:
         hulls.append((bench.items["button"].body, -1, _corners(objects.PANEL, (0, 0, objects.PANEL[2] / 2))))
+    hulls += [(item.body, -1, _corners(*box)) for item in bench.items.values() for box in fits.boxes(item.kind)]
     hulls += [(body, link, _corners(size, middle)) for part in bench.parts for body, link, size, middle in part.hulls()]
     return hulls

@@ -169,9 +169,16 @@ def rest_height(others: int) -> float:
     return FOOT + (others + 0.5) * RING_TALL
 
 
-def stand(name: str, rack: tuple[float, float], rng: np.random.Generator) -> tuple[float, float, float]:
-    """Where a peg stands in a row around the middle of a rack, or a fixture anywhere in its region: x, y, m, and yaw, rad."""
+def stand(name: str, rack: tuple[float, float], side: float, rng: np.random.Generator) -> tuple[float, float, float]:
+    """Where a peg stands in a row around the middle of a rack, or a fixture anywhere in its region: x, y, m, and yaw, rad.
+
+    side: −1 where the furniture is mirrored."""
     if name in PEGS:
         return rack[0], rack[1] + PEGS[name] * SPACING, 0.0
-    (x, y) = FIXTURES
-    return float(rng.uniform(*x)), float(rng.uniform(*y)), float(rng.uniform(-pi / 2, pi / 2))
+    x, y = FIXTURES
+    return float(rng.uniform(*x)), side * float(rng.uniform(*y)), float(rng.uniform(-pi / 2, pi / 2))
+
+
+def takes(place: str, name: str) -> bool:
+    """Can a thing be in or on that: a fixture takes an L, a peg takes rings, and others are not asked here."""
+    return kind(name) == {"fixture": "L", "peg": "ring"}.get(kind(place), kind(name))

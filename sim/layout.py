@@ -8,6 +8,8 @@ things:
   - {name: yellow block, on: blue block}
   - small red block                      # or large; other shapes: red bar, red cylinder, red prism, red L; ten colours
   - red zone                             # a coloured square that things are put in
+  - fixture                              # a plate with a recess for an L, with 4 mm of play; tight fixture: 2 mm
+  - left peg                             # or middle, right; on pegs go rings: red ring, or small, large
   - large red bowl                       # also: red tray, white cup, yellow sponge
   - {name: beads, in: white cup}         # strewn on the table, or in a cup, bowl, tray or zone; count: 6
   - fixture                              # a plate with a recess for an L, 4 mm of play; tight fixture: 2 mm
@@ -34,7 +36,7 @@ from pydantic import BeforeValidator, Field, ValidationError
 
 from agent.errors import ConfigError, hint
 from agent.types import Frozen
-from sim import loose, objects, vessels
+from sim import fits, loose, objects, vessels
 from sim.looks import LOOKS
 from sim.parts import store
 
@@ -212,9 +214,11 @@ def _check_base(item: Placement) -> None:
     base = item.inside or item.on
     if base is None:
         return
-    fits = (item.inside is not None) == (base in ("drawer", *BAYS) or base.endswith(("bowl", "zone", "tray", "cup")))
+    fitting = (item.inside is not None) == (base in ("drawer", *BAYS) or base.endswith(("bowl", "zone", "tray", "cup", "fixture")))
+    if not fits.takes(base, item.name):
+        raise ConfigError(f"'{item.name}' does not go with the {base}: a fixture takes an L, a peg takes rings.")
     beads = item.name == "beads"
-    if not fits or (item.on or "").endswith(UNFIT) or (base.endswith("cup") and not beads) or (beads and base in ("drawer", *BAYS)):
+    if not fitting or (item.on or "").endswith(UNFIT) or (base.endswith("cup") and not beads) or (beads and base in ("drawer", *BAYS)):
         raise ConfigError(f"'{item.name}': things go in a bowl, a tray, a zone, a drawer or a bay and on a block, beads in a cup, a bowl, "
                           f"a tray or a zone; not '{base}' that way.")  # fmt: skip
 
@@ -231,7 +235,7 @@ def arrange(layout: Layout, rng: np.random.Generator) -> dict[str, Pose]:
 
 
 def _attempt(layout: Layout, rng: np.random.Generator) -> dict[str, Pose] | None:
-    poses = _zones(layout, rng)
+    poses = {**_zones(layout, rng), **_stands(layout, rng)}
     things = [item for item in layout.things if item.name not in poses]
     fixed = [item for item in things if item.at]
     anywhere = (item for item in things if not (item.at or item.inside or item.on))
@@ -257,6 +261,17 @@ def _zones(layout: Layout, rng: np.random.Generator) -> dict[str, Pose]:
         return {}
     order = [ZONES[index] for index in rng.permutation(len(ZONES))]
     return {item.name: Pose((*(item.at or order.pop()), 0.0), item.yaw or 0.0) for item in zones}
+
+
+def _stands(layout: Layout, rng: np.random.Generator) -> dict[str, Pose]:
+    """Pegs in a row, and fixtures: where they are fixed, or drawn by the seed."""
+    stands = [item for item in layout.things if item.name in fits.FIXED]
+    rack = (float(rng.uniform(*fits.RACK[0])), float(rng.uniform(*fits.RACK[1]))) if stands else (0.0, 0.0)
+    poses: dict[str, Pose] = {}
+    for item in stands:
+        *at, yaw = fits.stand(item.name, layout._sided(rack), layout._sided((1, 1))[1], rng)
+        poses[item.name] = Pose((*(item.at or at), _rest_height(item.name)), yaw if item.yaw is None else item.yaw)
+    return poses
 
 
 def _yaw(item: Placement, rng: np.random.Generator) -> float:
@@ -290,13 +305,13 @@ def clearance(name: str, other: str) -> float:
         return CLEARANCE[first, second]
     if "zone" in (first, second):
         return max(one.size[0], two.size[0]) / 2 + min(hypot(*one.size[:2]), hypot(*two.size[:2])) / 2
-    return _around(one) + _around(two) + HAND_BESIDE
+    return _around(one) + _around(two) + (fits.BESIDE_PEG if "peg" in (first, second) else HAND_BESIDE)
 
 
 def _around(thing: loose.Made) -> float:
     """Radius of the circle around a thing, m; of a small bowl around the square that it stands in."""
     wide, deep, _ = thing.size
-    is_round = thing.kind in ("cup", "beads") or (thing.kind == "bowl" and wide > 2 * objects.BOWL_RADIUS)
+    is_round = thing.kind in ("cup", "beads", "peg", "ring") or (thing.kind == "bowl" and wide > 2 * objects.BOWL_RADIUS)
     return wide / 2 if is_round else hypot(wide, deep) / 2
 
 
@@ -308,6 +323,10 @@ def _pose_on(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np
         return _pose_in_bay(item, layout, poses, rng)
     base = poses[item.on or item.inside or ""]
     x, y, z = base.position
+    if item.on in fits.PEGS:
+        return Pose((x, y, fits.rest_height(sum(other.on == item.on and other.name in poses for other in layout.things))), yaw)
+    if item.inside in fits.PLAY:
+        return Pose((x, y, z + fits.seat(loose.ELL)[2]), base.yaw)
     if item.on:
         on_top = z + _rest_height(item.on) + _rest_height(item.name)
         return Pose((x, y, on_top), base.yaw if item.yaw is None else item.yaw)
