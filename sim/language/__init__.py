@@ -22,6 +22,8 @@ from sim.tasks.task import Task
 
 SETS = ("train", "typos", "phrasing", "words", "intent")
 SLOT = re.compile(r"\{([^}]+)\}")
+LITERAL = ("times", "mark", "side", "way")
+"""Slots that are said as they are."""
 UNSEEN = 0.5
 """How often a slot takes an unseen word in the set of new words; at least one always does."""
 
@@ -94,7 +96,7 @@ class Sentence:
         if slot == "relation":
             slot = self.task.template
         name = self.task.args.get(slot)
-        if slot == "times":
+        if slot in LITERAL:
             return str(name)
         if name is None:
             return self.word("nouns" if slot in table("words")["nouns"] else "verbs and prepositions", slot, article=slot == "table")

@@ -15,21 +15,33 @@ Words = Callable[[str, str], str]
 
 
 def refer(name: str, scene: Scene, forms: dict[str, Any], half: str, words: Words, rng: np.random.Generator, avoid: tuple[str, ...]) -> str:
-    """What a thing is called: by colour and kind, or by where it is, if nothing else of its kind is there. Fixtures by their kind.
+    """What a thing is called: by size, colour and kind, or by where it is, if nothing else of its kind is there. Fixtures by their kind,
+    and by their side where there are two.
 
     half: "seen" or "phrasing", the forms of sentences; avoid: things that it is not told by, because the sentence is about them.
     """
-    colour, _, kind = name.rpartition(" ")
-    noun = words("nouns", kind) if kind in ("block", "bowl") else words("nouns", name)
-    if not colour:
+    *told, kind = name.split()
+    noun = words("nouns", kind if told else name)
+    if not told:
         return f"the {noun}"
+    if told == ["left"] or told == ["right"]:
+        return one(forms["sides"][half], rng).format(side=told[0], noun=noun)
     landmarks = [found for found in told_by(name, scene) if found[1] not in avoid]
     if landmarks and rng.random() < RELATED:
         relation, landmark = landmarks[int(rng.integers(len(landmarks)))]
         form: str = forms["relations"][half]
         return form.format(noun=noun, relation=relation, landmark=f"the {landmark}")
-    options: list[str] = forms[half]
-    return options[int(rng.integers(len(options)))].format(colour=words("colours", colour), noun=noun)
+    chosen = one(forms[half], rng)
+    colour = words("colours", told[-1])
+    if len(told) == 1:
+        return chosen.format(colour=colour, noun=noun)
+    size = words("sizes", told[0])
+    colour_first = chosen.index("{colour}") < chosen.index("{noun}")
+    return chosen.format(colour=f"{size} {colour}" if colour_first else colour, noun=noun if colour_first else f"{size} {noun}")
+
+
+def one(options: list[str], rng: np.random.Generator) -> str:
+    return options[int(rng.integers(len(options)))]
 
 
 def told_by(name: str, scene: Scene) -> Iterator[tuple[str, str]]:
