@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+import signal
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,6 +16,9 @@ os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
 os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("SAYDO_API_KEY", None)
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+"""What runs in the background of a shell is started deaf to Ctrl-C, and so would be the programs that tests start and stop."""
 
 
 settings.register_profile("here", deadline=None)

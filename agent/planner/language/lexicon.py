@@ -27,10 +27,10 @@ COLOURS = {
 COLOUR = {word: colour for colour, words in COLOURS.items() for word in [colour, *words.split()]}
 
 KINDS = {
-    "block": "cube brick box cuboid square block",
-    "bowl": "dish basin pot cup container plate bowl",
+    "block": "cube brick box cuboid square die block",
+    "bowl": "dish basin pot cup container plate vessel bowl",
     "drawer": "tray compartment drawer",
-    "button": "key buzzer switch button",
+    "button": "key buzzer switch push-button button",
     "light": "led lamp bulb lightbulb light",
     "lamp": "lantern light bulb lamp",
     "lid": "cover hatch lid",
@@ -42,7 +42,7 @@ KINDS = {
     "prism": "wedge triangle prism",
     "L": "corner ell angle",
     "zone": "area region field patch zone",
-    "table": "tabletop desk surface counter workbench floor table",
+    "table": "tabletop desk surface counter workbench worktop floor table",
 }
 """Words that may stand for a kind of thing; used only where no thing of the scene is called so itself."""
 SIZE = {"big": "large", "huge": "large", "bigger": "large", "little": "small", "tiny": "small", "smaller": "small"}
@@ -62,14 +62,18 @@ PRONOUNS = words("it this that")
 PLURAL_PRONOUNS = words("them they these those")
 
 RELATIONS = {
-    "in": ("in", "into", "inside", "inside of", "within", "in to"),
+    "in": ("in", "into", "inside", "inside of", "within", "in to", "down into", "down in"),
     "on": ("on", "onto", "on top of", "upon", "atop", "atop of", "over", "on to", "above"),
-    "left of": ("left of", "to the left of", "on the left of", "to the left side of", "on the left side of", "at the left of", "left from"),
-    "right of": ("right of", "to the right of", "on the right of", "to the right side of", "on the right side of", "at the right of"),
-    "in front of": ("in front of", "to the front of", "at the front of", "ahead of", "on the front of"),
-    "behind": ("behind", "in back of", "to the back of", "at the back of", "back of", "on the back of"),
-    "next to": ("next to", "beside", "near", "near to", "by", "close to", "alongside", "adjacent to", "to the side of", "besides", "at"),
-}
+    "left of": ("left of", "to the left of", "on the left of", "to the left side of", "on the left side of", "at the left of",
+                "left from", "to the left-hand side of", "on the left-hand side of", "just left of"),
+    "right of": ("right of", "to the right of", "on the right of", "to the right side of", "on the right side of", "at the right of",
+                 "to the right-hand side of", "on the right-hand side of", "just right of"),
+    "in front of": ("in front of", "to the front of", "at the front of", "ahead of", "on the front of", "on the near side of"),
+    "behind": ("behind", "in back of", "to the back of", "at the back of", "back of", "on the back of", "past",
+               "on the far side of", "beyond"),
+    "next to": ("next to", "beside", "near", "near to", "by", "close to", "alongside", "adjacent to", "to the side of", "besides", "at",
+                "right by"),
+}  # fmt: skip
 RELATION = {tuple(w for w in phrase.split() if w != "the"): value for value, phrases in RELATIONS.items() for phrase in phrases}
 LONGEST_RELATION = max(map(len, RELATION))
 
@@ -81,7 +85,8 @@ POLITE = (
     "make sure that you|make sure that|make sure to|make sure|ensure that|ensure|see to it that|see that|check that|be so kind as to|"
     "be so kind and|your task is to|the task is to|you should|you must|you have to|you need to|i'd like you to|do not forget to|"
     "remember to|so|um|uh|very|really|again|all the way|completely|fully|entirely|tell me|do you know|if needed|"
-    "if necessary|if you have to|if (?:it is|they are) not (?:\\w+ )?(?:already|yet)"
+    "if necessary|if you have to|would you be so kind as to|be so kind as to|it would be great if you could|your job is to|"
+    "if (?:it is|they are) not (?:\\w+ )?(?:already|yet)"
 )
 SPELLINGS = {
     "don't": "do not", "dont": "do not", "can't": "can not", "cannot": "can not", "won't": "will not", "i'd": "i would", "let's": "let us",
@@ -113,11 +118,15 @@ FUNCTION = words(
 )
 
 
+COURTESY = ("please", "could", "would", "thank", "thanks")
+
+
 def plain(text: str) -> str:
-    """Lower case, ASCII quotes, contractions written out, no accents."""
+    """Lower case, ASCII quotes, contractions written out, no accents, polite words without slips."""
     text = unicodedata.normalize("NFKD", text).replace("’", "'").replace("‘", "'").replace("`", "'")
     text = "".join(c for c in text if not unicodedata.combining(c)).lower()
     words = re.split(r"(\s+|[,.;:!?()\"])", text)
+    words = [next((kind for kind in COURTESY if word != kind and swapped(word, kind)), word) for word in words]
     text = "".join(SPELLINGS.get(word, word) for word in words)
     text = re.sub(r"\b(that|there|this|he|she|everything)'s\b", r"\1 is", text)
     return re.sub(r"\bcolou?r(ed)?\b", "colour", text)
@@ -164,6 +173,11 @@ def closeness(a: str, b: str) -> float:
         return 0.95
     ratio = SequenceMatcher(None, a, b).ratio()
     return ratio if abs(len(a) - len(b)) == 1 or (len(a) >= 5 and ratio >= 0.8) else 0.0
+
+
+def swapped(a: str, b: str) -> bool:
+    """The same word but for two letters that changed places."""
+    return len(a) == len(b) and sorted(a) == sorted(b) and sum(x != y for x, y in zip(a, b, strict=True)) == 2
 
 
 def singular(word: str) -> str:

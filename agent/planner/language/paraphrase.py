@@ -12,9 +12,10 @@ from agent.types import Scene
 
 PUT = (
     "place set drop move bring lay stick insert toss deposit stash store shift transfer position slide push load leave deliver carry "
-    "arrange relocate fit pop dump plop throw get take rest add send pull hide keep balance slip park"
+    "arrange relocate settle fit pop dump plop throw get take rest add send pull hide keep balance slip park"
 ).replace(" ", "|")
-PICK = "fetch|retrieve|seize|clutch|raise|catch|collect|lift|grab|take|get|grasp|hold|choose|select|hand me|give me|pick|bring me|lift up"
+PICK = ("fetch|retrieve|seize|clutch|raise|catch|collect|hoist|snatch|lift|grab|take|get|grasp|hold|choose|select|hand me|give me|pick|"
+        "bring me|lift up")
 ALWAYS = (
     (r"^(?:press|push) (.+) (?:in|down)$", r"press \1"),
     (r"^put (?:away )?(.+?)(?: away)? (in|into|inside) (.+)$", r"put \1 \2 \3"),
@@ -45,12 +46,12 @@ ALWAYS = (
     (r"^(?:slam|seal|push in|slide in|slam shut|shut|push shut|push close|close up) (.+)$", r"close \1"),
     (r"^(?:slide|draw|yank|pull|open up|slide out|pull open|draw open|unlock|unclose) (?:out )?(.+?)(?: out| open)?$", r"open \1"),
     (r"^(?:grasp|grab|take|hold|pull|use) (?:the )?(?:handle of the )?(drawer|[\w ]+ drawer)(?: handle)?$", r"open the \1"),
-    (r"^(?:click|poke|push down|press down|push down on|press on|push on|depress|activate|trigger|hit|tap|touch|use|toggle) (?:on )?"
+    (r"^(?:click|poke|punch|push down|press down|push down on|press on|push on|depress|activate|trigger|hit|tap|touch|use|toggle) (?:on )?"
      r"(.+?)(?: down)?$", r"press \1"),
-    (r"^(?:go|return|move|come|drive|get)(?: yourself| the arm| your arm| the robot| the gripper)?(?: back)?(?: to)? (?:the |your )?"
-     r"(?:home|start|starting|rest|resting|neutral|initial|safe|park)(?: position| pose)?$", r"move the arm home"),
+    (r"^(?:go|return|move|come|drive|retreat|travel|get)(?: yourself| the arm| your arm| the robot| the gripper)?(?: back)?(?: to)? "
+     r"(?:the |your )?(?:home|start|starting|rest|resting|neutral|initial|safe|park)(?: position| pose)?$", r"move the arm home"),
     (r"^(?:home|go back|relax|rest|park|reset your arm|home the arm|retract|park the arm|reset the arm)$", r"move the arm home"),
-    (r"^(?:stack|pile) (.+?) (?:onto|on top of|atop|upon|over) (.+)$", r"stack \1 on \2"),
+    (r"^(?:stack|pile|mount|balance|perch) (.+?) (?:on|onto|on top of|atop|upon|over) (.+)$", r"stack \1 on \2"),
     (r"^(.+?) on top of (.+)$", r"stack \1 on \2"),
 )  # fmt: skip
 """A shape of clause → the same in the words of the skills. Used only where the clause itself matches no skill's sentence."""
@@ -63,8 +64,8 @@ LIGHT = re.compile(
 )
 LIGHTS = ("light", "led", "lamp")
 REMOVE = re.compile(
-    r"^(?:take|remove|get|bring|pull|unload|unstack|clear|move|slide|push|lift|fetch|extract|retrieve|empty|put) (.+?)(?: back)? "
-    r"(?:out of|off of|off|out from|from|away from|outside of|out) (.+)$"
+    r"^(?:take|remove|withdraw|tug|get|bring|pull|unload|unstack|clear|move|slide|push|lift|fetch|extract|retrieve|empty|put) (.+?)"
+    r"(?: back)? (?:out of|off of|off|out from|from within|from|away from|outside of|out) (.+)$"
 )
 ASIDE = re.compile(
     r"^(?:unstack|take off|remove|take out|get out|clear away|take down|unload) (.+)$|^(?:take|get|pull) (.+) (?:off|out|down)$"

@@ -12,12 +12,14 @@ from agent.planner.language.lexicon import (
     FUNCTION,
     KINDS,
     NUMBERS,
+    RELATION,
     mend,
     singular,
     tokens,
     without_ing,
 )  # fmt: skip
 from agent.planner.language.paraphrase import PICK, PUT, paraphrases, removal, times_of
+from agent.planner.language.recast import recast
 from agent.planner.language.referring import GENERIC, Talk, refer
 from agent.types import Scene
 
@@ -69,6 +71,7 @@ class SentenceReader:
         self.verbs = frozenset({*grammar.verbs, *verbs, "move"} - {"light", "rest", "me", "up", "one"})
         self.whole_verbs = {parts[0] for _, parts in grammar.templates if len(parts) == 2 and isinstance(parts[0], str)}
         self.known = FUNCTION | BEYOND | set(COLOUR) | GENERIC | DETERMINERS | set(NUMBERS) | self.verbs | grammar.words
+        self.known |= {word for phrase in RELATION for word in phrase} | {"mark", "ell"}
         self.known |= {word for words in KINDS.values() for word in words.split()}
 
     def spell(self, text: str, scene: Scene) -> str:
@@ -76,7 +79,7 @@ class SentenceReader:
         known = self.known | {word for thing in scene.things for word in thing.name.lower().split()}
         known_plural = known | {word + "s" for word in known}
         words = []
-        for word in tokens(text):
+        for word in recast(" ".join(tokens(text))).split():
             base = without_ing(word, known) if word not in known else word
             words.append(base if base in known_plural or singular(base) in known else mend(base, known))
         return " ".join(words)
