@@ -23,7 +23,8 @@ BEAD_MASS, BEAD_FRICTION, BEAD_ROLLING = 0.005, 0.5, 0.0012
 """Rolling friction is what lets a bead come to rest on a table, and on a slope of some degrees."""
 BEADS: XYZ = (0.13, 0.13, 2 * BEAD)
 """Extents of a lot that is strewn on the table."""
-BEAD_COLOURS: tuple[objects.RGB, ...] = ((0.10, 0.30, 0.62), (0.13, 0.40, 0.74), (0.07, 0.22, 0.50))
+BEAD_COLOURS: tuple[objects.RGB, ...] = ((0.95, 0.66, 0.12), (0.72, 0.11, 0.20), (0.11, 0.30, 0.62))
+"""Mixed, so that some of them show on whatever they lie."""
 
 
 def cup(colour: objects.RGB) -> str:

@@ -6,15 +6,18 @@ from agent.skills.skill import Kind, Skill
 from agent.types import Scene
 
 BLOCKS = ("block", "bar", "cylinder", "prism", "L")
-"""Kinds of small things that a hand can grasp."""
-Movable = Annotated[str, Kind(*BLOCKS)]
+"""Kinds of small things that are built and pushed with."""
+HELD = (*BLOCKS, "cup", "sponge")
+"""Everything that a hand can grasp."""
+Block = Annotated[str, Kind(*BLOCKS)]
+Movable = Annotated[str, Kind(*HELD)]
 Base = Annotated[str, Kind("block", "bar", "cylinder")]
 Drawer = Annotated[str, Kind("drawer")]
 Button = Annotated[str, Kind("button")]
 Lid = Annotated[str, Kind("lid")]
 Relation = Literal["in", "on", "left of", "right of", "in front of", "behind", "next to"]
 
-SUPPORTS = {"in": ("bowl", "drawer", "bay", "zone"), "on": ("block", "bar", "cylinder", "table")}
+SUPPORTS = {"in": ("bowl", "tray", "drawer", "bay", "zone"), "on": ("block", "bar", "cylinder", "table")}
 """What a thing can be put in or on. The other relations take anything that stands on the table."""
 
 
@@ -76,7 +79,7 @@ class Pick(
     say="pick up the {thing}",
     also=("grab the {thing}", "take the {thing}", "lift the {thing}", "get the {thing}", "hold the {thing}", "grasp the {thing}"),
 ):
-    """Grasp a block and lift it. Needs an empty hand and nothing on top of the block."""
+    """Grasp a block, a cup or a sponge and lift it. Needs an empty hand and nothing on top of it."""
 
     thing: Movable
 
@@ -101,7 +104,7 @@ class Place(
         "bring the {thing} {relation} the {target}",
     ),
 ):
-    """Put what is held somewhere: in a bowl or an open drawer or bay, on a block or the table, or beside another thing."""
+    """Put what is held somewhere: in a bowl, a tray or an open drawer or bay, on a block or the table, or beside another thing."""
 
     thing: Movable
     relation: Relation
@@ -112,7 +115,7 @@ class Place(
         kind = scene.find(self.target).kind
         if self.relation in SUPPORTS:
             return kind in SUPPORTS[self.relation] and (kind != "bowl" or lies_in_bowl(scene, self.thing)) and flat(scene, self.target)
-        return kind in (*BLOCKS, "bowl") and (self.target == scene.holding or "table" in scene.where(self.target, "on"))
+        return kind in (*HELD, "bowl", "tray") and (self.target == scene.holding or "table" in scene.where(self.target, "on"))
 
     def can(self, scene: Scene) -> bool:
         return scene.holding == self.thing and self.fits(scene) and not self.blocked(scene)
@@ -142,7 +145,7 @@ class Stack(
 ):
     """Build a tower of two: fetch a block, unless it is in the hand already, and set it down on another block."""
 
-    thing: Movable
+    thing: Block
     target: Base
 
     def can(self, scene: Scene) -> bool:

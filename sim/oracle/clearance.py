@@ -11,6 +11,7 @@ from agent.types import Scene, Thing
 from sim.objects import (
     BOWL_BASE,
     BOWL_FLOOR,
+    BOWL_HEIGHT,
     BOWL_RADIUS,
     BOWL_WALL,
     BUTTON_X,
@@ -21,6 +22,7 @@ from sim.objects import (
     PANEL,
 )
 from sim.oracle.handles import console_boxes, store_boxes
+from sim.vessels import tray_walls
 
 TIP = 0.0072
 """How far the finger tips reach below the tool centre point, m."""
@@ -87,7 +89,8 @@ class Ring:
 
     def radius(self, z: float) -> float:
         """Free radius at height z, m."""
-        floor, rim = BOWL_BASE - BOWL_WALL / 2, BOWL_RADIUS - BOWL_WALL
+        scale = (self.top - self.bottom) / BOWL_HEIGHT
+        floor, rim = scale * BOWL_BASE - BOWL_WALL / 2, scale * BOWL_RADIUS - BOWL_WALL
         share = (z - self.bottom - BOWL_FLOOR) / (self.top - self.bottom - BOWL_FLOOR)
         return floor + (rim - floor) * min(max(share, 0.0), 1.0)
 
@@ -99,15 +102,23 @@ class Ring:
 
 
 def footprint(thing: Thing) -> Box:
-    """Seen from above: a bowl and a cylinder that stands are round, all else a rectangle."""
+    """Seen from above: a bowl and a cylinder or a cup that stands are round, all else a rectangle."""
     x, y, z = thing.position
     if thing.kind == "bowl" or stands_round(thing):
         return Box(x, y, 0.0, 0.0, 0.0, z + thing.size[2] / 2, thing.size[0] / 2)
     return Box(x, y, thing.size[0] / 2, thing.size[1] / 2, thing.yaw, z + thing.size[2] / 2)
 
 
+def walls(tray: Thing) -> list[Box]:
+    """The low walls around a tray."""
+    x, y, z = tray.position
+    c, s = cos(tray.yaw), sin(tray.yaw)
+    return [Box(x + a * c - b * s, y + a * s + b * c, long / 2, wide / 2, tray.yaw, z + tray.size[2] / 2)
+            for _, (long, wide, _), (a, b, _) in tray_walls()]  # fmt: skip
+
+
 def stands_round(thing: Thing) -> bool:
-    return thing.kind == "cylinder" and abs(thing.size[0] - thing.size[1]) < 1e-3
+    return thing.kind in ("cylinder", "cup") and abs(thing.size[0] - thing.size[1]) < 1e-3
 
 
 def bottom(thing: Thing) -> float:
@@ -154,7 +165,7 @@ def obstacles(scene: Scene, without: tuple[str, ...] = ()) -> list[Box]:
     """Everything that stands there as boxes, but the table and the things named in `without`."""
     boxes: list[Box] = []
     for thing in scene.things:
-        if thing.name in without or thing.kind in ("table", "bay", "zone"):
+        if thing.name in without or thing.kind in ("table", "bay", "zone", "beads"):
             continue
         if thing.kind == "drawer":
             boxes += furniture(thing)

@@ -4,9 +4,8 @@ from math import atan2, hypot, pi
 from typing import NamedTuple
 
 from agent.types import Scene, Thing
-from sim.objects import BOWL_RADIUS
-from sim.oracle.clearance import TIP, Box, Ring, bottom, obstacles, room, stands_round
-from sim.oracle.imagined import FULL, Refused, hold, span, wrap
+from sim.oracle.clearance import TIP, Box, Ring, bottom, footprint, obstacles, room, stands_round, walls
+from sim.oracle.imagined import FULL, Refused, grip_height, hold, span, wrap
 
 QUARTER = pi / 2
 FARTHEST, WRIST = 1.75, 1.95
@@ -39,7 +38,9 @@ def quarters(angle: float) -> list[float]:
 
 
 def sides(thing: Thing) -> list[float]:
-    """Hand yaws that take a thing squarely: a cylinder anyhow, a prism by its ends, an L by its long leg, a bar across."""
+    """Hand yaws that take a thing squarely: a cylinder anyhow, a cup by two of its eight sides, a prism by its ends, an L by its long leg, a bar across."""
+    if thing.kind == "cup":
+        return [yaw for turn in (0.0, pi / 4) for yaw in quarters(thing.yaw + turn)]
     if stands_round(thing):
         return skewed()
     if thing.kind in ("prism", "L"):
@@ -61,7 +62,12 @@ def skewed() -> list[float]:
 def bowl_around(scene: Scene, x: float, y: float, without: str = "") -> Thing | None:
     """The bowl whose rim encloses the point."""
     bowls = (thing for thing in scene.things if thing.kind == "bowl" and thing.name != without)
-    return next((bowl for bowl in bowls if hypot(bowl.position[0] - x, bowl.position[1] - y) < BOWL_RADIUS), None)
+    return next((bowl for bowl in bowls if hypot(bowl.position[0] - x, bowl.position[1] - y) < bowl.size[0] / 2), None)
+
+
+def tray_around(scene: Scene, x: float, y: float) -> Thing | None:
+    """The tray that the point is over."""
+    return next((thing for thing in scene.things if thing.kind == "tray" and footprint(thing).gap(Box(x, y, 0, 0, 0, 0)) < 0), None)
 
 
 def ring_of(bowl: Thing) -> Ring:
@@ -71,9 +77,9 @@ def ring_of(bowl: Thing) -> Ring:
 
 def surroundings(scene: Scene, name: str, x: float, y: float) -> tuple[list[Box], Ring | None]:
     """What the hand must keep clear of when it brings or takes `name` at (x, y)."""
-    bowl = bowl_around(scene, x, y)
-    without = (name, bowl.name) if bowl else (name,)
-    return obstacles(scene, without), ring_of(bowl) if bowl else None
+    bowl, tray = bowl_around(scene, x, y), tray_around(scene, x, y)
+    without = (name, *(vessel.name for vessel in (bowl, tray) if vessel))
+    return [*obstacles(scene, without), *(walls(tray) if tray else ())], ring_of(bowl) if bowl else None
 
 
 def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
@@ -81,7 +87,7 @@ def choose_grasp(scene: Scene, thing: Thing, yaw: float) -> Grasp:
     x, y = hold(thing)
     z = thing.position[2]
     around, ring = surroundings(scene, thing.name, x, y)
-    height = max(z + (0.007 if ring else 0.0), bottom(thing) + TIP + 0.006)
+    height = max(z + (0.007 if ring else 0.0) + grip_height(thing), bottom(thing) + TIP + 0.006)
 
     def score(grasp: Grasp) -> float:
         space = min(room(x, y, height, grasp.yaw, grasp.opening, around, ring), ENOUGH)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from agent.errors import PolicyError
 from agent.types import Observation, Scene, Thing
-from sim.loose import BLOCKS, ELL
+from sim.loose import ELL, HELD
 from sim.objects import BUTTON_TRAVEL
 from sim.oracle.handles import HANDLED, dragged
 
@@ -29,6 +29,8 @@ GRIPPED = 0.002
 """A thing is gripped when the opening is no wider than it by more than this, m."""
 ELL_HOLD = (-0.012, -ELL[1] / 4)
 """Where an L is taken, in its own frame, m: on the middle of its long leg, clear of the short one."""
+CUP_HOLD = 0.019
+"""How far above its middle a cup is taken, m."""
 SLACK = 0.004
 """A thing slips out when the opening is this much wider than it, m."""
 
@@ -49,11 +51,16 @@ def span(thing: Thing, yaw: float) -> float:
     if thing.kind in ("drawer", "lid"):
         return FIN
     turn = thing.yaw - yaw
-    if thing.kind == "cylinder" and abs(thing.size[0] - thing.size[1]) < 1e-3:
+    if thing.kind in ("cylinder", "cup") and abs(thing.size[0] - thing.size[1]) < 1e-3:
         return thing.size[0]
     if thing.kind == "L":
         return abs(thing.size[0] * sin(turn)) + abs(ELL[1] / 2 * cos(turn))
     return abs(thing.size[0] * sin(turn)) + abs(thing.size[1] * cos(turn))
+
+
+def grip_height(thing: Thing) -> float:
+    """Where between the pads it is taken, height above its middle, m: a cup below its rim, so that the palm does not cover it."""
+    return CUP_HOLD if thing.kind == "cup" else 0.0
 
 
 def hold(thing: Thing) -> tuple[float, float]:
@@ -89,8 +96,8 @@ class Imagined:
         things = {thing.name: thing for thing in scene.things}
         pressed = {fact[1] for tick, fact in scene.events if fact[0] == "pressed" and tick > scene.tick - JUST_NOW}
         self = cls(scene, state[7:10].copy(), state[10:13].copy(), float(state[13]), things, scene.holding, None, pressed)
-        if self.held not in things or things[self.held].kind not in BLOCKS:
-            self.held = next((thing.name for thing in scene.things if thing.kind in BLOCKS and self._between(thing, -0.008)), None)
+        if self.held not in things or things[self.held].kind not in HELD:
+            self.held = next((thing.name for thing in scene.things if thing.kind in HELD and self._between(thing, -0.008)), None)
         if self.held is None:
             self.gripped = next((thing.name for thing in scene.things if thing.kind in HANDLED and self._between(thing, -0.006)), None)
         return self
@@ -125,7 +132,7 @@ class Imagined:
 
     def straddled(self) -> Thing | None:
         """What stands between the fingers without being held, if anything."""
-        return next((t for t in self.things.values() if t.kind in (*BLOCKS, *HANDLED) and t.name != self.held and self.inside(t)), None)
+        return next((t for t in self.things.values() if t.kind in (*HELD, *HANDLED) and t.name != self.held and self.inside(t)), None)
 
     def move(self, velocity: Vector, turn_velocity: Vector, opening: float) -> None:
         """One control period: the hand goes as told, and takes along what it holds."""

@@ -7,9 +7,9 @@ from typing import TypeVar
 import numpy as np
 
 from agent.types import Scene, Thing
-from sim.loose import BLOCKS
+from sim.loose import BLOCKS, HELD
 from sim.oracle.clearance import stands_round
-from sim.oracle.grasps import QUARTER, choose_grasp, choose_release, choose_yaw, quarters, skewed
+from sim.oracle.grasps import choose_grasp, choose_release, choose_yaw, quarters, skewed
 from sim.oracle.handles import ground
 from sim.oracle.imagined import DT, FIN, FULL, Imagined, Vector, hold, press_depth, span, wrap
 from sim.oracle.motion import LEAD, Move, Near, at, over, rise, stay, straight
@@ -98,8 +98,11 @@ def hand_at(hand: Imagined, thing: Thing, spot: Spot, yaw: float) -> Vector:
 
 def yaw_for(hand: Imagined, thing: Thing, spot: Spot) -> float:
     """The hand's yaw at the spot: the thing square to where it goes, if that leaves the hand room."""
-    skew = wrap(thing.yaw - hand.yaw, QUARTER)
-    options = skewed() if spot.yaw is None or stands_round(thing) else quarters(spot.yaw - skew)
+    if spot.yaw is None or stands_round(thing):
+        options = skewed()
+    else:
+        skew = wrap(thing.yaw - hand.yaw, spot.turn)
+        options = [yaw for yaw in quarters(spot.yaw - skew) if abs(wrap(yaw - spot.yaw + skew, spot.turn)) < 0.01]
     return choose_yaw(now(hand), thing, (spot.x, spot.y, spot.z - float(hand.offset(thing)[2])), options, hand.yaw)
 
 
@@ -198,7 +201,7 @@ NEEDS: dict[str, tuple[str, ...]] = {
     "open": ("thing",), "close": ("thing",), "press": ("thing",), "home": (),
 }  # fmt: skip
 KINDS: dict[str, tuple[str, ...]] = {
-    "pick": BLOCKS, "place": BLOCKS, "stack": BLOCKS, "open": ("drawer",), "close": ("drawer",), "press": ("button",)}
+    "pick": HELD, "place": HELD, "stack": BLOCKS, "open": ("drawer",), "close": ("drawer",), "press": ("button",)}
 MOVES: dict[str, Callable[..., Move]] = {
     "pick": pick, "place": place, "stack": stack, "open": open_drawer, "close": close_drawer, "press": press, "home": home,
 }  # fmt: skip

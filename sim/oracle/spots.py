@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from agent.errors import hint
 from agent.types import Scene, Thing
-from sim.loose import BLOCKS
+from sim.loose import HELD, symmetry
 from sim.objects import BOWL_FLOOR, CABINET, DRAWER_FLOOR, DRAWER_TRAVEL, HANDLE_LENGTH, HANDLE_TO_INSIDE
-from sim.oracle.clearance import Box, bottom, footprint, obstacles, room, under_cabinet
+from sim.oracle.clearance import Box, bottom, footprint, obstacles, room, under_cabinet, walls
 from sim.oracle.imagined import Refused
+from sim.vessels import TRAY_FLOOR, TRAY_WALL
 
 AIR = 0.001
 """A thing is let go this far above where it will stand, m."""
@@ -27,18 +28,21 @@ MIDDLE = (0.43, -0.10)
 """The comfortable part of the table, m."""
 BASES = ("block", "bar", "cylinder")
 """Kinds with a flat top, where another thing can stand."""
+LEDGE, LEVEL = 0.009, 0.003
+"""How much of a thing must lie on each of the two that it lies across, and how much these may differ in height, m."""
 BESIDE_IN_BOWL = 0.042
 """What is wider lies alone on a bowl's floor, m."""
 RELATIONS = ("in", "on", *BEARINGS, "next to")
 
 
 class Spot(NamedTuple):
-    """Where the centre of a thing should come to rest, m, and its yaw up to quarter turns, rad (None: any)."""
+    """Where the centre of a thing should come to rest, m, and its yaw up to so much of a turn, rad (None: any)."""
 
     x: float
     y: float
     z: float
     yaw: float | None
+    turn: float = pi / 2
 
 
 def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
@@ -47,7 +51,7 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     others = scene.model_copy(update={"things": tuple(rest)})
     if relation == "in" and target.kind == "bowl":
         return in_bowl(others, thing, target)
-    if relation == "in" and target.kind == "zone":
+    if relation == "in" and target.kind in ("zone", "tray"):
         return in_zone(others, thing, target)
     if relation == "in" and target.kind == "drawer":
         return in_drawer(others, thing, target)
@@ -57,13 +61,13 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
         return on_table(others, thing)
     if relation == "on" and target.kind in BASES:
         x, y, z = target.position
-        if on_it := next((other.name for other in rest if other.kind in BLOCKS and _above(other, target)), None):
+        if on_it := next((other.name for other in rest if other.kind in HELD and _above(other, target)), None):
             raise Refused(f"The {on_it} stands on the {target.name} already.")
         return Spot(x, y, z + (target.size[2] + thing.size[2]) / 2 + AIR, target.yaw)
     if relation in BEARINGS or relation == "next to":
         return beside(others, thing, relation, target)
     raise Refused(
-        f"The oracle cannot put something '{relation}' the {target.name}, which is a {target.kind}. It knows: in a bowl or a drawer or a "
+        f"The oracle cannot put something '{relation}' the {target.name}, which is a {target.kind}. It knows: in a bowl, a tray, a drawer or a "
         f"bay, on a block or the table, {', '.join(BEARINGS)} and next to a thing.{hint(relation, RELATIONS)}"
     )
 
@@ -72,7 +76,7 @@ def in_bowl(scene: Scene, thing: Thing, bowl: Thing) -> Spot:
     """Two side by side on the floor, then two on top of these; whatever lies there otherwise is avoided, or built upon."""
     x, y, _ = bowl.position
     half = thing.size[2] / 2
-    inside = [t for t in scene.things if t.kind in BLOCKS and hypot(t.position[0] - x, t.position[1] - y) < bowl.size[0] / 2]
+    inside = [t for t in scene.things if t.kind in HELD and hypot(t.position[0] - x, t.position[1] - y) < bowl.size[0] / 2]
     floor = bottom(bowl) + BOWL_FLOOR
     shift = max(thing.size[:2]) / 2 + 0.0005
     for side in (shift, -shift) if max(thing.size[:2]) < BESIDE_IN_BOWL else (0.0,):
@@ -118,16 +122,18 @@ def in_bay(scene: Scene, thing: Thing, bay: Thing) -> Spot:
 
 
 def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
-    """Wholly inside, with room for thing and hand; from the far left corner on, so that others find a place beside it."""
+    """Wholly inside a zone or a tray, with room for thing and hand; from the far left corner on, so that others find a place beside it."""
     x, y, _ = zone.position
-    height, free = thing.size[2] / 2 + AIR, (zone.size[0] - max(thing.size[:2])) / 2 - 0.004
+    tray = zone.kind == "tray"
+    height, wall = thing.size[2] / 2 + AIR + TRAY_FLOOR * tray, TRAY_WALL if tray else 0.0
+    long, wide = ((extent - max(thing.size[:2])) / 2 - wall - 0.004 for extent in zone.size[:2])
     c, s = cos(zone.yaw), sin(zone.yaw)
-    steps = [free * step / 2 for step in range(-2, 3)]
-    spots = [Spot(x + a * c - b * s, y + a * s + b * c, height, zone.yaw) for a in steps for b in steps]
-    around = obstacles(scene)
+    steps = [step / 2 for step in range(-2, 3)]
+    spots = [Spot(x + a * long * c - b * wide * s, y + a * long * s + b * wide * c, height, zone.yaw) for a in steps for b in steps]
+    around = [*obstacles(scene, (zone.name,)), *(walls(zone) if tray else ())]
 
     def score(spot: Spot) -> float:
-        return 10 * min(_score(spot, thing, around), 0.01) + 10 * allowed(scene, spot) - 0.1 * hypot(spot.x - x - free, spot.y - y - free)
+        return 10 * min(_score(spot, thing, around), 0.01) + 10 * allowed(scene, spot) - 0.1 * hypot(spot.x - x - long, spot.y - y - wide)
 
     best = max(spots, key=score)
     if _footing(best, thing, around) < 0:
@@ -187,6 +193,42 @@ def in_between(scene: Scene, thing: Thing, one: Thing, other: Thing) -> Spot:
     if _footing(best, thing, around) < 0.002 or short_of_reach(best) > 0.02:
         raise Refused(f"There is no room between the {one.name} and the {other.name} for the {thing.name}.")
     return best
+
+
+def in_line(scene: Scene, thing: Thing, one: Thing, other: Thing) -> Spot:
+    """Beyond the other, on the line from one to the other, in a gap like theirs if thing and hand have room there."""
+    rest = scene.model_copy(update={"things": tuple(each for each in scene.things if each.name != thing.name)})
+    around, height = obstacles(rest), thing.size[2] / 2 + AIR
+    (ax, ay, _), (bx, by, _) = one.position, other.position
+    along = round(atan2(by - ay, bx - ax), 2)
+    c, s = cos(along), sin(along)
+    gaps = sorted(GAPS, key=lambda gap: abs(gap - footprint(one).gap(footprint(other))))
+    steps = [_touching(thing, other, along) + gap for gap in gaps]
+    spots = [Spot(round(bx + step * c, 3), round(by + step * s, 3), height, along) for step in steps]
+
+    def score(spot: Spot) -> float:
+        room_there = _score(spot, thing, around, (along, along + pi / 2))
+        return 10 * min(room_there, 0.008) + 10 * allowed(rest, spot) - hypot(spot.x - spots[0].x, spot.y - spots[0].y)
+
+    best = max(spots, key=score)
+    if _footing(best, thing, around) < 0.002 or short_of_reach(best) > 0.02:
+        raise Refused(f"There is no room for the {thing.name} in line with the {one.name} and the {other.name}.")
+    return best
+
+
+def across(scene: Scene, thing: Thing, one: Thing, other: Thing) -> Spot:
+    """On both, over the middle of what is between them, its long side from the one to the other."""
+    (ax, ay, az), (bx, by, bz) = one.position, other.position
+    along = round(atan2(by - ay, bx - ax), 2)
+    c, s = cos(along), sin(along)
+    near, far = footprint(one).half(c, s), hypot(bx - ax, by - ay) - footprint(other).half(c, s)
+    tops = az + one.size[2] / 2, bz + other.size[2] / 2
+    on_each = (thing.size[0] - (far - near)) / 2
+    if on_each < LEDGE or abs(tops[0] - tops[1]) > LEVEL:
+        raise Refused(f"The {thing.name} cannot lie across the {one.name} and the {other.name}: too far apart, or not of one height.")
+    middle = (near + far) / 2
+    period = symmetry(thing.kind, thing.size) or pi / 2
+    return Spot(round(ax + middle * c, 3), round(ay + middle * s, 3), max(tops) + thing.size[2] / 2 + AIR, along, min(period, pi))
 
 
 def _touching(thing: Thing, target: Thing, angle: float) -> float:

@@ -1,0 +1,53 @@
+"""Skills with beads: pour them out of a cup, sweep them into a zone."""
+
+from typing import Annotated
+
+from agent.skills.skill import Kind, Skill
+from agent.skills.tabletop import Pick, free_hand
+from agent.types import Scene
+
+Beads = Annotated[str, Kind("beads")]
+Bowl = Annotated[str, Kind("bowl")]
+Zone = Annotated[str, Kind("zone")]
+
+WIDE = 0.16
+"""A bowl must be this wide to be poured into, m."""
+
+
+def cup_of(scene: Scene, beads: str) -> str | None:
+    """The cup that they are in."""
+    return next((place for place in scene.where(beads, "in") if scene.find(place).kind == "cup"), None)
+
+
+def taking(scene: Scene, thing: str) -> list[Skill]:
+    """What brings a thing into the hand."""
+    pick = Pick(thing=thing)
+    return [pick] if pick.can(scene) else [*pick.needs(scene), pick]
+
+
+class Pour(
+    Skill,
+    say="pour the {thing} into the {target}",
+    also=("tip the {thing} into the {target}", "empty the {thing} into the {target}", "dump the {thing} into the {target}",
+          "pour out the {thing} into the {target}", "pour the {thing} in the {target}"),
+):  # fmt: skip
+    """Pour beads out of the cup that is in the hand into a large bowl, and hold the cup upright again. A small bowl is too narrow."""
+
+    thing: Beads
+    target: Bowl
+
+    def fits(self, scene: Scene) -> bool:
+        """Is the bowl wide enough, and does it stand on the table?"""
+        return scene.find(self.target).size[0] >= WIDE and "table" in scene.where(self.target, "on")
+
+    def can(self, scene: Scene) -> bool:
+        cup = cup_of(scene, self.thing)
+        return cup is not None and scene.holding == cup and self.fits(scene)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        cup = cup_of(scene, self.thing)
+        return taking(scene, cup) if cup is not None and cup != scene.holding and self.fits(scene) else []
+
+    def done(self, scene: Scene) -> bool:
+        level = scene.holding not in scene.names("cup") or scene.has("upright", str(scene.holding))
+        return level and scene.has("in", self.thing, self.target) and not scene.has("moving", self.thing)

@@ -1,0 +1,148 @@
+"""Pouring: carry the cup to the bowl, tilt it about its lip with the whole hand, wait, bring it upright again.
+
+The hand holds the cup below its rim and tilts about the line between its pads, so that the beads leave between rim and palm; the lip
+stays where it is while the cup tilts. Which way the hand tilts is decided by the arm: where it can reach, and where it hits nothing.
+"""
+
+from collections.abc import Callable
+from math import atan2, cos, radians, sin
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from agent.types import Thing
+from sim import kinematics, vessels
+from sim.oracle.clearance import Box, obstacles
+from sim.oracle.grasps import reachable
+from sim.oracle.imagined import CUP_HOLD, DT, Imagined, Refused, Vector
+from sim.oracle.motion import LEAD, Move, Near, at, over, stay
+from sim.oracle.moves import noted, now, pick, put_away
+
+TILT = radians(122)
+"""How far the cup is tilted, rad; a bead rolls out of it from about 100° on."""
+LIP_Z, AHEAD = 0.20, 0.030
+"""Height of the lip while it pours, and how far past the middle of the bowl it is, since beads leave with some speed, m."""
+QUICK, SLOW, FLOWS = 1.3, 0.55, radians(78)
+"""Tilting rates, rad/s, and from which tilt on the slow one holds."""
+WAYS = (radians(80), radians(60), radians(100), radians(40), radians(-80), radians(-60), radians(-100), radians(20))
+"""Directions in which the hand may tilt, about world z, rad: the first that the arm can."""
+UPRIGHT = radians(4)
+"""Less tilt than this is none, rad."""
+READY = Near(0.010, 0.010, 0.06)
+ARM_ROUND = 0.075
+"""Radius of the arm's last links, m."""
+
+
+class Held(NamedTuple):
+    """How a hand that may be tilted holds a cup."""
+
+    way: float
+    """The hand's yaw, and the direction in which it tilts, rad."""
+    tilt: float
+    grip: float
+    """From the tool centre point to the rim, along the hand, m."""
+
+
+def frame(way: float, tilt: float) -> NDArray[np.float64]:
+    """R_world_tcp of a hand with that yaw, tilted about the line between its pads, float64[3, 3]."""
+    ahead, side = np.array([cos(way), sin(way), 0.0]), np.array([sin(way), -cos(way), 0.0])
+    approach = sin(tilt) * ahead - cos(tilt) * np.array([0.0, 0.0, 1.0])
+    return np.column_stack([np.cross(side, approach), side, approach])
+
+
+def hand_at(lip: Vector, way: float, tilt: float, grip: float) -> Vector:
+    """Where the tool centre point is when the lower edge of the rim is at `lip`, m."""
+    axes = frame(way, tilt)
+    return np.asarray(lip + grip * axes[:, 2] + vessels.CUP[0] / 2 * axes[:, 0])
+
+
+def held(hand: Imagined, cup: Thing) -> Held:
+    """From the hand's rotation; `grip` from where the cup was at the start of the chunk."""
+    axes = kinematics.rotation(hand.turn) @ kinematics.DOWN
+    way = atan2(axes[0, 1], -axes[1, 1])
+    tilt = atan2(float(axes[:2, 2] @ (cos(way), sin(way))), -float(axes[2, 2]))
+    grip = noted(hand, "grip", lambda: cup.size[2] / 2 - float((np.array(cup.position) - hand.tcp) @ axes[:, 2]))
+    return Held(way, tilt, min(max(grip, 0.0), 2 * CUP_HOLD))
+
+
+def pour(hand: Imagined, name: str, target: str) -> Move:
+    """Fetch the cup that the beads are in, pour, and bring the cup upright again."""
+    bowl = hand.things[target]
+    cup = hand.things.get(hand.held or "")
+    if cup is None or cup.kind != "cup":
+        return fetch(hand, name)
+    how = held(hand, cup)
+    full = noted(hand, "full", lambda: left_in(hand.things[name], cup, how) > 0)
+    if not full and how.tilt < UPRIGHT:
+        return stay(0.0)
+    way = noted(hand, ("way", target), lambda: choose_way(hand, bowl, cup.name))
+    if how.tilt < UPRIGHT:
+        goal = hand_at(lip_over(bowl, way), way, 0.0, how.grip)
+        if not at(hand, goal, way, READY):
+            return over(hand, goal, way, 0.0)
+    return tilted(hand, how, lip_over(bowl, how.way), TILT if full else 0.0)
+
+
+def fetch(hand: Imagined, name: str) -> Move:
+    """Take the cup that the beads are in; something else in the hand is put down first."""
+    cup = next((fact[2] for fact in hand.scene.facts if fact[:2] == ("in", name) and hand.things[fact[2]].kind == "cup"), None)
+    if hand.held is not None:
+        return put_away(hand)
+    if cup is None:
+        raise Refused(f"The {name} are in no cup, so they cannot be poured.")
+    return pick(hand, cup)
+
+
+def left_in(beads: Thing, cup: Thing, how: Held) -> int:
+    """How many beads are still in a held cup."""
+    offsets = np.array(beads.pieces) - cup.position
+    return int(vessels.holds("cup", cup.size, frame(how.way, how.tilt) @ kinematics.DOWN, offsets, 0.002).sum())
+
+
+def lip_over(bowl: Thing, way: float) -> Vector:
+    x, y, _ = bowl.position
+    return np.array([x + AHEAD * cos(way), y + AHEAD * sin(way), LIP_Z])
+
+
+def tilted(hand: Imagined, how: Held, lip: Vector, goal: float) -> Move:
+    """Turn the cup towards a tilt about its lip; slowly where beads flow."""
+    left = goal - how.tilt
+    fastest = SLOW if goal > 0 and how.tilt > FLOWS else QUICK
+    rate = float(np.sign(left)) * min(fastest, 0.05 + 4 * abs(left), abs(left) / DT / LEAD)
+    tilt = how.tilt + rate * DT
+    here, there = (hand_at(lip, how.way, angle, how.grip) for angle in (how.tilt, tilt))
+    velocity = (there - here) / DT + np.clip(2.0 * (here - hand.tcp), -0.08, 0.08)
+    turn = kinematics.rotation_vector(frame(how.way, tilt) @ kinematics.DOWN.T)
+    return Move(velocity, (turn - hand.turn) / DT, 0.0)
+
+
+def choose_way(hand: Imagined, bowl: Thing, cup: str) -> float:
+    """The first of WAYS in which the arm can tilt all the way over the bowl without hitting what stands there."""
+    x, y, _ = bowl.position
+    around = [box for box in obstacles(now(hand), (bowl.name, cup))]
+    for way in reachable(list(WAYS), x, y):
+        if free(lip_over(bowl, way), way, around):
+            return way
+    raise Refused(f"The arm cannot tilt a cup over the {bowl.name} where that stands: move it nearer to the middle of the table.")
+
+
+def free(lip: Vector, way: float, around: list[Box]) -> bool:
+    """Can the arm follow the whole tilt, its last links clear of everything?"""
+    joints = kinematics.REST
+    grip = vessels.CUP[2] / 2 - CUP_HOLD
+    for step, tilt in enumerate(np.linspace(0.0, TILT, 9)):
+        solution = kinematics.inverse(joints, hand_at(lip, way, tilt, grip), frame(way, tilt), 200 if step == 0 else 60)
+        if solution.error_m > 0.005 or solution.error_rad > 0.03 or (step and float(np.abs(solution.joints - joints).max()) > 0.9):
+            return False
+        joints = solution.joints
+        for px, py, pz in kinematics._chain(joints)[4:7, :3, 3]:
+            low = [box for box in around if box.top > pz - ARM_ROUND]
+            if pz < ARM_ROUND + 0.01 or any(box.gap(Box(px, py, 0.0, 0.0, 0.0, 0.0, ARM_ROUND)) < 0 for box in low):
+                return False
+    return True
+
+
+NEEDS: dict[str, tuple[str, ...]] = {"pour": ("thing", "target")}
+KINDS: dict[str, tuple[str, ...]] = {"pour": ("beads",)}
+MOVES: dict[str, Callable[..., Move]] = {"pour": pour}
