@@ -94,11 +94,16 @@ class SimRobot:
         """Sense now; renders only the named cameras (None: all). `scene` is the truth."""
         names = list(PANDA.cameras) if cameras is None else list(cameras)
         for name in names:
-            if name not in PANDA.cameras:
-                raise RobotError(f"There is no camera '{name}'. Cameras: {', '.join(PANDA.cameras)}.{hint(name, PANDA.cameras)}")
+            _known(name)
         with self._held():
             images = {name: self._camera.take(name) for name in names}
             return Observation(self.tick, self.tick / RATE_HZ, self._state(), images, self._truth())
+
+    def picture(self, camera: str, side: int | None = None) -> Array:
+        """What one camera sees now, uint8[height, width, 3] RGB; `side`: a square picture of another size, px."""
+        _known(camera)
+        with self._held():
+            return self._camera.take(camera, side)
 
     def _truth(self) -> Scene:
         """The Scene of this tick, made once."""
@@ -215,6 +220,11 @@ class SimRobot:
         with self._lock:
             self._closed = True
             self._bench.close()
+
+
+def _known(camera: str) -> None:
+    if camera not in PANDA.cameras:
+        raise RobotError(f"There is no camera '{camera}'. Cameras: {', '.join(PANDA.cameras)}.{hint(camera, PANDA.cameras)}")
 
 
 __all__ = ["PANDA", "RATE_HZ", "SimRobot"]

@@ -43,6 +43,11 @@ class Referee:
         self._since: int | None = None
         self._seen: int | None = None
 
+    @property
+    def hold_ticks(self) -> int:
+        """For how long the goal has held by the whole rule, up to the last look."""
+        return 0 if self._since is None or self._seen is None else self._seen - self._since
+
     def look(self, scene: Scene, touched: Collection[str]) -> Verdict:
         """One tick. touched: names of what the gripper touches."""
         if scene.tick == self._seen:
