@@ -41,6 +41,8 @@ def test_an_order_stays_as_it_is(order: str) -> None:
 
 
 def test_participles() -> None:
-    pairs = {"placed": "place", "moved": "move", "stacked": "stack", "pressed": "press", "dropped": "drop", "opened": "open",
-             "closed": "close", "turned": "turn", "rotated": "rotate", "taken": "take", "put": "put", "lifted": "lift", "inserted": "insert"}  # fmt: skip
+    pairs = {
+        "placed": "place", "moved": "move", "stacked": "stack", "pressed": "press", "dropped": "drop", "opened": "open", "closed": "close",
+        "turned": "turn", "rotated": "rotate", "taken": "take", "put": "put", "lifted": "lift", "inserted": "insert",
+    }  # fmt: skip
     assert {word: active(word) for word in pairs} == pairs
