@@ -56,6 +56,8 @@ CABINET_AT = (0.57, 0.33)
 PANEL_AT = (0.67, -0.32)
 BENCH_CABINET_AT, BENCH_PANEL_AT, CONSOLE_AT = (0.57, 0.30), (0.69, -0.32), (0.69, -0.115)
 """Where they stand with bays on the cabinet, and with a console beside the panel."""
+ZONE_APART = 0.038
+"""How far from the middle of a zone each of two things in it starts, m."""
 BAY_ROOM = (0.018, 0.016, 0.3)
 """How far from the middle of a bay a block starts at most, x and y, m, and how far it is turned, rad: the open hand fits around it."""
 IN_DRAWER, DRAWER_YAW = ((0.06, 0.085), (-0.075, 0.075)), 0.12
@@ -330,10 +332,21 @@ def _pose_on(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np
     if item.on:
         on_top = z + _rest_height(item.on) + _rest_height(item.name)
         return Pose((x, y, on_top), base.yaw if item.yaw is None else item.yaw)
+    aside = _aside(item, layout)
     if (item.inside or "").endswith("zone"):
-        return Pose((x, y, _rest_height(item.name)), yaw)
+        return Pose((x, y + aside, _rest_height(item.name)), yaw)
+    yaw = 0.0 if aside and item.yaw is None else yaw
     floor = {"tray": vessels.TRAY_FLOOR, "cup": vessels.CUP_FLOOR}.get((item.inside or "").split()[-1], objects.BOWL_FLOOR)
-    return Pose((x, y, floor + _rest_height(item.name)), yaw)
+    return Pose((x + aside, y, floor + _rest_height(item.name)), yaw)
+
+
+def _aside(item: Placement, layout: Layout) -> float:
+    """How far from the middle of a bowl or a zone one of two blocks starts that share it, m; 0 for one that is alone there."""
+    sharing = [other.name for other in layout.things if other.inside == item.inside and loose.made(other.name).kind in loose.BLOCKS]
+    if len(sharing) != 2 or not (item.inside or "").endswith(("bowl", "zone")):
+        return 0.0
+    side = 1 if sharing[0] == item.name else -1
+    return side * (ZONE_APART if (item.inside or "").endswith("zone") else loose.made(item.name).size[0] / 2 + 0.0005)
 
 
 def _pose_in_drawer(item: Placement, layout: Layout, poses: Mapping[str, Pose], rng: np.random.Generator, yaw: float) -> Pose | None:
