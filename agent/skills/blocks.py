@@ -1,16 +1,16 @@
-"""Skills with things on the table: push, push into a zone, rotate, align, put between."""
+"""Skills with things on the table: push them, turn them, and set them down by two others."""
 
-from collections.abc import Iterator
-from itertools import combinations
-from math import hypot, pi, radians
-from typing import Annotated, Literal
+from collections.abc import Callable, Iterator
+from itertools import combinations, permutations
+from math import cos, hypot, pi, radians, sin
+from typing import Annotated, ClassVar, Literal, cast
 
 from agent.skills.skill import Kind, Skill
-from agent.skills.tabletop import BLOCKS, Movable, Pick, free_thing
+from agent.skills.tabletop import BLOCKS, Base, Block, Pick, buried, flat, free_thing
 from agent.types import Scene, Thing
 
-Flat = Annotated[str, Kind(*(kind for kind in BLOCKS if kind != "cylinder"))]
-Standing = Annotated[str, Kind(*BLOCKS, "bowl")]
+Flat = Annotated[str, Kind(*(kind for kind in BLOCKS if kind not in ("cylinder", "ring")))]
+Stood = Annotated[str, Kind(*BLOCKS, "bowl")]
 Zone = Annotated[str, Kind("zone")]
 
 PUSHED, TURNED = 10, 12
@@ -19,6 +19,10 @@ OPPOSITE = {"left": "right", "right": "left", "away": "near", "near": "away"}
 ALIGNED = radians(10)
 ASIDE = 0.03
 """How far from the line between two things something is still between them, m."""
+IN_LINE = 0.015
+"""The same for a row."""
+SPANNED = 0.10
+"""How far apart the centres of two things may be for a third to lie across them, m."""
 
 
 def net(scene: Scene, verb: str, thing: str, way: str) -> int:
@@ -43,7 +47,25 @@ def still(scene: Scene, name: str) -> bool:
     return scene.holding != name and not scene.has("moving", name)
 
 
+class Standing:
+    """What is done to a thing where it stands on the table, with an empty hand and nothing on it."""
+
+    thing: str
+    followed: ClassVar[bool] = True
+    """Only where the world tells how things move."""
+
+    def can(self, scene: Scene) -> bool:
+        return self.told(scene) and at_hand(scene, self.thing)
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return onto_table(scene, self.thing) if self.told(scene) else []
+
+    def told(self, scene: Scene) -> bool:
+        return scene.has("followed", "table") or not self.followed
+
+
 class Push(
+    Standing,
     Skill,
     say="push the {thing} {direction}",
     also=(
@@ -54,20 +76,15 @@ class Push(
 ):  # fmt: skip
     """Push a block 10 cm along the table without grasping it. Needs an empty hand, and a world that tells how things move."""
 
-    thing: Movable
+    thing: Block
     direction: Literal["left", "right", "away", "near"]
-
-    def can(self, scene: Scene) -> bool:
-        return scene.has("followed", "table") and at_hand(scene, self.thing)
-
-    def needs(self, scene: Scene) -> list[Skill]:
-        return onto_table(scene, self.thing) if scene.has("followed", "table") else []
 
     def done(self, scene: Scene) -> bool:
         return still(scene, self.thing) and net(scene, "moved", self.thing, self.direction) >= PUSHED
 
 
 class PushInto(
+    Standing,
     Skill,
     say="push the {thing} into the {zone}",
     also=("shove the {thing} into the {zone}", "push the {thing} to the {zone}", "slide the {thing} into the {zone}"),
@@ -75,20 +92,68 @@ class PushInto(
 ):
     """Push a block along the table until it lies in a zone. Needs an empty hand and a free way."""
 
-    thing: Movable
+    thing: Block
     zone: Zone
+    followed: ClassVar[bool] = False
 
     def can(self, scene: Scene) -> bool:
         return at_hand(scene, self.thing) and self.zone not in scene.where(self.thing, "in")
-
-    def needs(self, scene: Scene) -> list[Skill]:
-        return onto_table(scene, self.thing)
 
     def done(self, scene: Scene) -> bool:
         return still(scene, self.thing) and scene.has("in", self.thing, self.zone)
 
 
+class PushOut(
+    Standing,
+    Skill,
+    say="push the {thing} out of the {zone}",
+    also=("shove the {thing} out of the {zone}", "slide the {thing} out of the {zone}", "push the {thing} off the {zone}"),
+):
+    """Push a block that lies in a zone along the table until no part of it is in there. Needs an empty hand."""
+
+    thing: Block
+    zone: Zone
+    followed: ClassVar[bool] = False
+
+    def can(self, scene: Scene) -> bool:
+        return at_hand(scene, self.thing) and not self.outside(scene)
+
+    def outside(self, scene: Scene) -> bool:
+        thing, zone = scene.find(self.thing), scene.find(self.zone)
+        dx, dy = thing.position[0] - zone.position[0], thing.position[1] - zone.position[1]
+        along, across = dx * cos(zone.yaw) + dy * sin(zone.yaw), dy * cos(zone.yaw) - dx * sin(zone.yaw)
+        return max(abs(along), abs(across)) > (max(zone.size[:2]) + hypot(*thing.size[:2])) / 2
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        return [] if self.outside(scene) else onto_table(scene, self.thing)
+
+    def done(self, scene: Scene) -> bool:
+        return still(scene, self.thing) and "table" in scene.where(self.thing, "on") and self.outside(scene)
+
+
+class PushAgainst(
+    Standing,
+    Skill,
+    say="push the {thing} against the {other}",
+    also=(
+        "push the {thing} until it touches the {other}", "push the {thing} up against the {other}", "push the {thing} up to the {other}",
+        "shove the {thing} against the {other}", "slide the {thing} against the {other}", "slide the {thing} until it touches the {other}",
+    ),
+):  # fmt: skip
+    """Push a block straight towards another until the two touch. Needs an empty hand, and both on the table."""
+
+    thing: Block
+    other: Block
+
+    def can(self, scene: Scene) -> bool:
+        return Standing.can(self, scene) and "table" in scene.where(self.other, "on") and not scene.has("touching", self.thing, self.other)
+
+    def done(self, scene: Scene) -> bool:
+        return still(scene, self.thing) and still(scene, self.other) and scene.has("touching", self.thing, self.other)
+
+
 class Rotate(
+    Standing,
     Skill,
     say="rotate the {thing} to the {side}",
     also=("turn the {thing} to the {side}", "rotate the {thing} {side}", "turn the {thing} {side}", "twist the {thing} to the {side}",
@@ -100,18 +165,13 @@ class Rotate(
     thing: Flat
     side: Literal["left", "right"]
 
-    def can(self, scene: Scene) -> bool:
-        return scene.has("followed", "table") and at_hand(scene, self.thing)
-
-    def needs(self, scene: Scene) -> list[Skill]:
-        return onto_table(scene, self.thing) if scene.has("followed", "table") else []
-
     def done(self, scene: Scene) -> bool:
         stayed = all(abs(net(scene, "moved", self.thing, way)) < PUSHED for way in ("left", "away"))
         return still(scene, self.thing) and stayed and net(scene, "turned", self.thing, self.side) >= TURNED
 
 
 class Align(
+    Standing,
     Skill,
     say="align the {thing} with the {other}",
     also=("line up the {thing} with the {other}", "make the {thing} parallel to the {other}", "turn the {thing} parallel to the {other}"),
@@ -122,12 +182,6 @@ class Align(
     thing: Flat
     other: Flat
 
-    def can(self, scene: Scene) -> bool:
-        return scene.has("followed", "table") and at_hand(scene, self.thing)
-
-    def needs(self, scene: Scene) -> list[Skill]:
-        return onto_table(scene, self.thing) if scene.has("followed", "table") else []
-
     def done(self, scene: Scene) -> bool:
         thing, other = scene.find(self.thing), scene.find(self.other)
         period = min(alike_after(thing), alike_after(other))
@@ -135,28 +189,30 @@ class Align(
         return still(scene, self.thing) and abs(off) < ALIGNED
 
 
-class Between(
-    Skill,
-    say="put the {thing} between the {one} and the {other}",
-    also=("place the {thing} between the {one} and the {other}", "set the {thing} between the {one} and the {other}",
-          "move the {thing} between the {one} and the {other}"),
-):  # fmt: skip
-    """Put what is held on the table between two things that stand there."""
+class ByTwo:
+    """What is held is set down by two things that stand on the table."""
 
-    thing: Movable
-    one: Standing
-    other: Standing
+    thing: str
+    one: str
+    other: str
+    ordered: ClassVar[bool] = False
+    """Does it matter which of the two is named first?"""
+    marks: ClassVar[tuple[str, ...]] = BLOCKS
+    """Kinds that the two can be."""
 
     @classmethod
     def calls(cls, scene: Scene) -> Iterator[Skill]:
-        """Only for what is held, and each pair once."""
+        """Only for what is held."""
         if scene.holding and scene.has("followed", "table"):
-            things = scene.names(*BLOCKS, "bowl")
-            pairs = ((one, other) for one, other in combinations(things, 2) if scene.holding not in (one, other))
-            yield from (cls(thing=scene.holding, one=one, other=other) for one, other in pairs)
+            for one, other in (permutations if cls.ordered else combinations)(scene.names(*cls.marks), 2):
+                if scene.holding not in (one, other):
+                    yield cast(Callable[..., Skill], cls)(thing=scene.holding, one=one, other=other)
 
     def can(self, scene: Scene) -> bool:
-        return scene.holding == self.thing and all("table" in scene.where(name, "on") for name in (self.one, self.other))
+        return scene.holding == self.thing and self.fit(scene)
+
+    def fit(self, scene: Scene) -> bool:
+        return all("table" in scene.where(name, "on") for name in (self.one, self.other))
 
     def needs(self, scene: Scene) -> list[Skill]:
         if not all("table" in scene.where(name, "on") for name in (self.one, self.other) if name != scene.holding):
@@ -164,13 +220,80 @@ class Between(
         pick = Pick(thing=self.thing)
         return [pick] if pick.can(scene) else [*pick.needs(scene), pick]
 
+    def along(self, scene: Scene) -> tuple[float, float]:
+        """Where the thing is by the line from one to the other: along it, as a share of its length, and across, m."""
+        (x, y, _), (ax, ay, _), (bx, by, _) = (scene.find(name).position for name in (self.thing, self.one, self.other))
+        length = max(hypot(bx - ax, by - ay), 1e-6)
+        along, across = (x - ax) * (bx - ax) + (y - ay) * (by - ay), (x - ax) * (by - ay) - (y - ay) * (bx - ax)
+        return along / length**2, abs(across) / length
+
+
+class Between(
+    ByTwo,
+    Skill,
+    say="put the {thing} between the {one} and the {other}",
+    also=("place the {thing} between the {one} and the {other}", "set the {thing} between the {one} and the {other}",
+          "move the {thing} between the {one} and the {other}"),
+):  # fmt: skip
+    """Put what is held on the table between two things that stand there."""
+
+    thing: Block
+    one: Stood
+    other: Stood
+    marks: ClassVar[tuple[str, ...]] = (*BLOCKS, "bowl")
+
     def done(self, scene: Scene) -> bool:
         if not still(scene, self.thing) or "table" not in scene.where(self.thing, "on"):
             return False
-        (x, y, _), (ax, ay, _), (bx, by, _) = (scene.find(name).position for name in (self.thing, self.one, self.other))
-        length = hypot(bx - ax, by - ay)
-        along, across = ((x - ax) * (bx - ax) + (y - ay) * (by - ay)) / length, abs((x - ax) * (by - ay) - (y - ay) * (bx - ax)) / length
-        return 0.2 < along / length < 0.8 and across < ASIDE
+        along, across = self.along(scene)
+        return 0.2 < along < 0.8 and across < ASIDE
+
+
+class InLine(
+    ByTwo,
+    Skill,
+    say="put the {thing} in line with the {one} and the {other}",
+    also=("continue the row of the {one} and the {other} with the {thing}", "place the {thing} in line with the {one} and the {other}",
+          "put the {thing} in a row with the {one} and the {other}"),
+):  # fmt: skip
+    """Go on with a row: put what is held on the table beyond the second of two things, on the line through both."""
+
+    thing: Block
+    one: Block
+    other: Block
+    ordered: ClassVar[bool] = True
+
+    def done(self, scene: Scene) -> bool:
+        if not still(scene, self.thing) or "table" not in scene.where(self.thing, "on"):
+            return False
+        along, across = self.along(scene)
+        return along > 1.0 and across < IN_LINE
+
+
+class Across(
+    ByTwo,
+    Skill,
+    say="put the {thing} across the {one} and the {other}",
+    also=("lay the {thing} across the {one} and the {other}", "bridge the {one} and the {other} with the {thing}",
+          "put the {thing} on top of both the {one} and the {other}", "put the {thing} on the {one} and the {other}"),
+    time_limit_s=45.0,
+):  # fmt: skip
+    """Bridge two things of one height that stand near each other: put what is held on both."""
+
+    thing: Block
+    one: Base
+    other: Base
+    marks: ClassVar[tuple[str, ...]] = ("block", "bar", "cylinder")
+
+    def fit(self, scene: Scene) -> bool:
+        one, other = scene.find(self.one), scene.find(self.other)
+        near = hypot(one.position[0] - other.position[0], one.position[1] - other.position[1]) < SPANNED
+        level = abs(one.size[2] - other.size[2]) < 0.002
+        free = not any(buried(scene, name) or not flat(scene, name) for name in (self.one, self.other))
+        return ByTwo.fit(self, scene) and near and level and free
+
+    def done(self, scene: Scene) -> bool:
+        return still(scene, self.thing) and all(scene.has("on", self.thing, name) for name in (self.one, self.other))
 
 
 def alike_after(thing: Thing) -> float:

@@ -1,6 +1,7 @@
 """Pushing with closed fingers and turning on the spot: things that stay on the table."""
 
 from collections.abc import Callable
+from functools import partial
 from math import atan2, cos, hypot, pi, radians, sin
 
 import numpy as np
@@ -12,7 +13,7 @@ from sim.oracle.grasps import FARTHEST, choose_grasp, sides
 from sim.oracle.imagined import DT, FULL, Imagined, Refused, Vector, hold, span, wrap
 from sim.oracle.motion import LEAD, Move, over, rise, stay
 from sim.oracle.moves import leave, lifted, noted, now, pick, put_away, seize, set_down
-from sim.oracle.spots import Spot, in_between, short_of_reach
+from sim.oracle.spots import Spot, across, in_between, in_line, short_of_reach
 
 DIRECTIONS = {"away": 0.0, "left": pi / 2, "near": pi, "right": -pi / 2}
 """About world z, rad."""
@@ -26,6 +27,10 @@ LATELY, TURN_LATELY = 80, 200
 """Ticks over which what has been done is counted."""
 DOWN = 0.06
 """Lower than this, m, the hand is pushing already, and no longer asks whether it may."""
+PRESSED = 0.006
+"""How far one thing is imagined to be pushed into another, m, before the scene is asked again."""
+WAYS = tuple(k * pi / 8 for k in range(-7, 9))
+"""Directions that are tried to get a thing out of a zone, rad."""
 PUSHING, BEHIND = 0.11, 0.012
 """Speed, m/s, and how far behind a thing the fingers come down, m."""
 WRIST = (-2.0, 2.5)
@@ -55,6 +60,59 @@ def push(hand: Imagined, name: str, direction: str) -> Move:
     return shove(hand, thing, angle)
 
 
+def push_out(hand: Imagined, name: str, zone: str) -> Move:
+    """From behind, until no part of the thing is in the zone: the shortest way that is free, and on with it once begun."""
+    if hand.held is not None:
+        return put_away(hand)
+    thing, goal = hand.things[name], hand.things[zone]
+    if to_leave(thing, goal, None) < 0:
+        return rise(hand, lifted(hand), 0.0)
+    return shove(hand, thing, noted(hand, ("way", name), lambda: way_out(now(hand), hand, thing, goal)))
+
+
+def to_leave(thing: Thing, zone: Thing, angle: float | None) -> float:
+    """How far a thing has to be pushed that way until it is out of a zone, m; without a way: along the zone's nearest side."""
+    dx, dy = thing.position[0] - zone.position[0], thing.position[1] - zone.position[1]
+    needed = (max(zone.size[:2]) + hypot(*thing.size[:2])) / 2 + 0.004
+    shortest = float("inf")
+    for side in range(4):
+        ax, ay = cos(zone.yaw + side * pi / 2), sin(zone.yaw + side * pi / 2)
+        pace = 1.0 if angle is None else ax * cos(angle) + ay * sin(angle)
+        if pace > 0.1:
+            shortest = min(shortest, (needed - dx * ax - dy * ay) / pace)
+    return shortest
+
+
+def way_out(scene: Scene, hand: Imagined, thing: Thing, zone: Thing) -> float:
+    """The angle, about world z, rad: of a hand that is down already the one it pushes in. Refused where every way is blocked."""
+    if hand.tcp[2] < DOWN:
+        ahead = atan2(thing.position[1] - hand.tcp[1], thing.position[0] - hand.tcp[0])
+        return min(WAYS, key=lambda angle: abs(wrap(angle - ahead)))
+    refusal = Refused(f"There is no way to push the {thing.name} out of the {zone.name}.")
+    for angle in sorted(WAYS, key=lambda angle: to_leave(thing, zone, angle)):
+        try:
+            check_way(scene, thing, angle, to_leave(thing, zone, angle))
+            return angle
+        except Refused as blocked:
+            refusal = blocked
+    raise refusal
+
+
+def push_against(hand: Imagined, name: str, other: str) -> Move:
+    """From behind, straight towards another thing, until the scene says that they touch."""
+    if hand.held is not None:
+        return put_away(hand)
+    thing, goal = hand.things[name], hand.things[other]
+    gap = footprint(thing).gap(footprint(goal))
+    first = noted(hand, ("gap", name), lambda: gap)
+    if ("touching", name, other) in hand.scene.facts or gap < min(first, 0.0) - PRESSED:
+        return rise(hand, lifted(hand), 0.0)
+    angle = atan2(goal.position[1] - thing.position[1], goal.position[0] - thing.position[0])
+    if hand.tcp[2] > DOWN:
+        noted(hand, ("way", name), lambda: check_way(now(hand), thing, angle, gap, target=other))
+    return shove(hand, thing, angle)
+
+
 def push_into(hand: Imagined, name: str, zone: str) -> Move:
     """From behind, towards the middle of a zone, until the thing lies in it."""
     if hand.held is not None:
@@ -78,13 +136,13 @@ def lies_in(thing: Thing, zone: Thing) -> bool:
     return along < zone.size[0] / 2 - 0.002 and across < zone.size[1] / 2 - 0.002
 
 
-def check_way(scene: Scene, thing: Thing, angle: float, distance: float, spare: float = 0.0) -> bool:
-    """Refused where the fingers find no room behind a thing, or something stands in its way, or it would leave the arm's reach; all with
-    so much to spare, m."""
+def check_way(scene: Scene, thing: Thing, angle: float, distance: float, spare: float = 0.0, target: str = "") -> bool:
+    """Refused where the fingers find no room behind a thing, or something else than its target stands in its way, or it would leave the
+    arm's reach; all with so much to spare, m."""
     c, s = cos(angle), sin(angle)
     x, y, _ = thing.position
     back = footprint(thing).half(c, s) + FINGER[0] / 2
-    around = obstacles(scene, (thing.name,))
+    around = obstacles(scene, (thing.name, target))
     start = (x - c * (back + BEHIND), y - s * (back + BEHIND))
     end = (x + c * max(distance, 0.0), y + s * max(distance, 0.0))
     last = (end[0] - c * back, end[1] - s * back)
@@ -172,12 +230,12 @@ def wrist(thing: Thing) -> tuple[float, float]:
     return atan2(y, x) + WRIST[0], WRIST[1]
 
 
-def between(hand: Imagined, name: str, one: str, other: str) -> Move:
-    """Put what is held between two things; what was lost on the way is fetched again."""
+def by_two(spot_for: Callable[[Scene, Thing, Thing, Thing], Spot], hand: Imagined, name: str, one: str, other: str) -> Move:
+    """Put what is held at a spot that two things tell; what was lost on the way is fetched again."""
     if hand.held is not None and hand.held != name:
         return put_away(hand)
     thing = hand.things[name]
-    spot = noted(hand, ("between", name), lambda: in_between(now(hand), thing, hand.things[one], hand.things[other]))
+    spot = noted(hand, (spot_for, name), lambda: spot_for(now(hand), thing, hand.things[one], hand.things[other]))
     if hand.held == name:
         return set_down(hand, thing, spot)
     x, y, z = thing.position
@@ -216,12 +274,16 @@ def release(hand: Imagined, name: str) -> Move:
     return put_away(hand) if hand.held else leave(hand)
 
 
-FLAT = tuple(kind for kind in BLOCKS if kind != "cylinder")
+FLAT = tuple(kind for kind in BLOCKS if kind not in ("cylinder", "ring"))
 """Kinds of which one can see how they are turned."""
+TWO = ("thing", "one", "other")
 NEEDS: dict[str, tuple[str, ...]] = {
-    "push": ("thing", "direction"), "push_into": ("thing", "zone"), "rotate": ("thing", "side"), "align": ("thing", "other"),
-    "between": ("thing", "one", "other"),
+    "push": ("thing", "direction"), "push_into": ("thing", "zone"), "push_out": ("thing", "zone"), "push_against": ("thing", "other"),
+    "rotate": ("thing", "side"), "align": ("thing", "other"), "between": TWO, "in_line": TWO, "across": TWO,
 }  # fmt: skip
-KINDS: dict[str, tuple[str, ...]] = {"push": BLOCKS, "push_into": BLOCKS, "rotate": FLAT, "align": FLAT, "between": BLOCKS}
+KINDS: dict[str, tuple[str, ...]] = dict.fromkeys(NEEDS, BLOCKS) | {"rotate": FLAT, "align": FLAT}
 LITERALS = ("direction", "side")
-MOVES: dict[str, Callable[..., Move]] = {"push": push, "push_into": push_into, "rotate": turn, "align": align, "between": between}
+MOVES: dict[str, Callable[..., Move]] = {
+    "push": push, "push_into": push_into, "push_out": push_out, "push_against": push_against, "rotate": turn, "align": align,
+    "between": partial(by_two, in_between), "in_line": partial(by_two, in_line), "across": partial(by_two, across),
+}  # fmt: skip

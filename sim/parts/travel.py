@@ -12,8 +12,10 @@ if TYPE_CHECKING:
 
 STEP_M, STEP_RAD = 0.01, pi / 36
 """One event for so much."""
-ON_TABLE = 0.006
-"""A thing whose underside is higher than this, m, is not on the table, and is not followed."""
+ON_TABLE, LIFTED = 0.006, 0.02
+"""A thing whose underside is higher than this, m, is not on the table, and is not followed; and what was lifted."""
+TOUCHING = 0.0015
+"""Nearer than this, m, things touch."""
 STILL = (0.002, 0.02)
 """m/s and rad/s below which a thing counts from where it is."""
 JUMP = (0.05, 0.5)
@@ -28,11 +30,14 @@ class Mark(NamedTuple):
     y: float
     heading: float
     axis: int
+    up: bool = False
+    """Is it off the table?"""
 
 
 class Travel(Part):
     """Events ("moved", thing, "left" | "right" | "away" | "near") for every centimetre, net, and ("turned", thing, "left" | "right")
-    for every 5° about the vertical, of blocks that stay on the table."""
+    for every 5° about the vertical, of blocks that stay on the table; ("lifted", thing) once it leaves the table. Facts ("touching", thing,
+    other) of blocks side by side on the table, both ways."""
 
     def __init__(self, bench: "Bench") -> None:
         self._bench = bench
@@ -52,15 +57,16 @@ class Travel(Part):
         here, low = self._look(item)
         was = self.marks.get(item.name)
         if was is None or low > ON_TABLE or was.axis != here.axis or self._rests(item):
-            self.marks[item.name] = here
-            return []
+            up = low > LIFTED or (low > ON_TABLE and was is not None and was.up)
+            self.marks[item.name] = here._replace(up=up)
+            return [("lifted", item.name)] if up and was is not None and not was.up else []
         dx, dy, turn = here.x - was.x, here.y - was.y, (here.heading - was.heading + pi) % (2 * pi) - pi
         if hypot(dx, dy) > JUMP[0] or abs(turn) > JUMP[1]:
             self.marks[item.name] = here
             return []
         steps = [int(dx / STEP_M), int(dy / STEP_M), int(turn / STEP_RAD)]
         self.marks[item.name] = was._replace(
-            x=was.x + steps[0] * STEP_M, y=was.y + steps[1] * STEP_M, heading=was.heading + steps[2] * STEP_RAD
+            x=was.x + steps[0] * STEP_M, y=was.y + steps[1] * STEP_M, heading=was.heading + steps[2] * STEP_RAD, up=False
         )
         ways = (("moved", "away", "near"), ("moved", "left", "right"), ("turned", "left", "right"))
         told: list[Fact] = []
@@ -89,4 +95,13 @@ class Travel(Part):
         self.marks = {name: Mark(*mark) for name, mark in state["marks"].items()}
 
     def facts(self) -> list[Fact]:
-        return [("followed", "table")]
+        return [("followed", "table"), *self._touching()]
+
+    def _touching(self) -> list[Fact]:
+        items = {item.body: item for item in self._bench.items.values() if item.kind in loose.BLOCKS}
+        pairs = set()
+        for contact in self._bench.bullet.getContactPoints():
+            if contact[1] in items and contact[2] in items and contact[1] != contact[2] and contact[8] < TOUCHING:
+                pairs.add((items[contact[1]].name, items[contact[2]].name))
+        low = {name for pair in pairs for name in pair if self._look(self._bench.items[name])[1] < ON_TABLE}
+        return [("touching", *pair) for one, other in sorted(pairs) if {one, other} <= low for pair in ((one, other), (other, one))]

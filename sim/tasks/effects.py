@@ -1,13 +1,19 @@
 """What each skill changes when it works, reckoned without physics: EFFECTS, which reckoning.py rolls forward.
 
-What a thing's spot on the table is after it was put down or pushed cannot be reckoned; such a thing gets the fact ("somewhere", thing).
+Where on the table a thing is after it was put down or pushed can only be guessed, and how it is turned not at all: it is reckoned to be
+where the oracle would put it, and gets the fact ("somewhere", thing).
 """
 
 from collections.abc import Callable
 from functools import partial
+from math import cos, hypot, sin
 
 from agent.types import Fact, Scene, Thing
 from sim import loose
+from sim.oracle.clearance import footprint
+from sim.oracle.imagined import Refused
+from sim.oracle.pushes import DIRECTIONS, to_leave
+from sim.oracle.spots import Spot, across, find_spot, in_between, in_line
 from sim.tasks.task import BESIDE
 
 CARRIED_M = 0.2
@@ -15,7 +21,10 @@ CARRIERS = (*loose.BLOCKS, "bowl")
 """Kinds of things that are clear while nothing is on or in them."""
 PUSHED_M, PUSHED_EVENTS, TURNED_EVENTS = 0.12, 12, 13
 """How far a push goes, and what is told of a push and of a turn."""
+MUTUAL = (*BESIDE, "touching")
+"""Relations that end when either thing is moved."""
 Args = dict[str, str]
+SpotFor = Callable[[Scene, Thing, Thing, Thing], Spot]
 WAYS = {"left": (0.0, 1.0), "right": (0.0, -1.0), "away": (1.0, 0.0), "near": (-1.0, 0.0)}
 
 
@@ -36,7 +45,7 @@ def _told(scene: Scene, fact: Fact, times: int = 1) -> Scene:
 
 def _cleared(scene: Scene, thing: str) -> list[Fact]:
     """Facts once a thing is taken from where it is; what carried it becomes clear, if nothing else is on or in it."""
-    own = {fact for fact in scene.facts if len(fact) == 3 and (fact[1] == thing or (fact[0] in BESIDE and fact[2] == thing))}
+    own = {fact for fact in scene.facts if len(fact) == 3 and (fact[1] == thing or (fact[0] in MUTUAL and fact[2] == thing))}
     left = [fact for fact in scene.facts if fact not in own and fact != ("somewhere", thing)]
     full = {fact[2] for fact in left if fact[0] in ("in", "on")}
     return [fact for fact in left if fact[0] != "clear"] + [("clear", name) for name in scene.names(*CARRIERS) if name not in full]
@@ -46,6 +55,8 @@ def _pick(scene: Scene, args: Args) -> Scene:
     thing = scene.find(args["thing"])
     x, y, _ = thing.position
     facts = tuple(_cleared(scene, thing.name))
+    if scene.has("followed", "table") and ("on", thing.name, "table") in scene.facts:
+        scene = _told(scene, ("lifted", thing.name))
     return scene.model_copy(update={"facts": facts, "holding": thing.name, "things": _at(scene, thing.name, x, y, CARRIED_M)})
 
 
@@ -59,17 +70,41 @@ def _place(scene: Scene, args: Args) -> Scene:
     if not inside or zone:
         facts += [("on", thing, "table"), ("somewhere", thing)]
     facts += [(relation, thing, target)] * (inside or relation in BESIDE)
-    x, y, z = scene.find(target if inside else thing).position
-    high = z + (scene.find(target).size[2] + tall) / 2 if inside and relation == "on" else z if inside and not zone else tall / 2
-    return scene.model_copy(update={"facts": tuple(facts), "holding": None, "things": _at(scene, thing, x, y, high)})
+    x, y, z = scene.find(target).position
+    if inside and not zone:
+        at = (x, y, z + (scene.find(target).size[2] + tall) / 2 if relation == "on" else z)
+    else:
+        at = _guess(scene, thing, lambda: find_spot(scene, scene.find(thing), relation, scene.find(target)))
+    return scene.model_copy(update={"facts": tuple(facts), "holding": None, "things": _at(scene, thing, *at)})
 
 
 def _stack(scene: Scene, args: Args) -> Scene:
     return _place(_pick(scene, args), {**args, "relation": "on"})
 
 
-def _between(scene: Scene, args: Args) -> Scene:
-    return _place(scene, {"thing": args["thing"], "relation": "on", "target": "table"})
+def _by_two(spot_for: SpotFor, scene: Scene, args: Args) -> Scene:
+    """Put down on the table at a spot that two things tell."""
+    put = _place(scene, {"thing": args["thing"], "relation": "on", "target": "table"})
+    spot = _guess(scene, args["thing"], lambda: spot_for(scene, *(scene.find(args[name]) for name in ("thing", "one", "other"))))
+    return put.model_copy(update={"things": _at(put, args["thing"], *spot)})
+
+
+def _across(scene: Scene, args: Args) -> Scene:
+    """Put on both of two things."""
+    thing, pair = args["thing"], (args["one"], args["other"])
+    spot = _guess(scene, thing, lambda: across(scene, scene.find(thing), *(scene.find(name) for name in pair)))
+    facts = [fact for fact in _cleared(scene, thing) if fact not in [("clear", name) for name in pair]]
+    facts += [("on", thing, name) for name in pair]
+    return scene.model_copy(update={"facts": tuple(facts), "holding": None, "things": _at(scene, thing, *spot)})
+
+
+def _guess(scene: Scene, thing: str, spot: Callable[[], Spot]) -> tuple[float, float, float]:
+    """Where a spot is, m; if there is none, under where the thing is held."""
+    try:
+        return spot()[:3]
+    except Refused:
+        x, y, _ = scene.find(thing).position
+        return x, y, scene.find(thing).size[2] / 2
 
 
 def _displaced(scene: Scene, thing: str, dx: float, dy: float) -> Scene:
@@ -88,6 +123,22 @@ def _push(scene: Scene, args: Args) -> Scene:
 def _push_into(scene: Scene, args: Args) -> Scene:
     (x, y, _), (zx, zy, _) = scene.find(args["thing"]).position, scene.find(args["zone"]).position
     return _with(_displaced(scene, args["thing"], zx - x, zy - y), ("in", args["thing"], args["zone"]))
+
+
+def _push_out(scene: Scene, args: Args) -> Scene:
+    """By the shortest way, free or not."""
+    thing, zone = scene.find(args["thing"]), scene.find(args["zone"])
+    angle = min(DIRECTIONS.values(), key=lambda angle: to_leave(thing, zone, angle))
+    gone = to_leave(thing, zone, angle)
+    return _displaced(scene, thing.name, gone * cos(angle), gone * sin(angle))
+
+
+def _push_against(scene: Scene, args: Args) -> Scene:
+    thing, other = args["thing"], args["other"]
+    (x, y, _), (ox, oy, _) = scene.find(thing).position, scene.find(other).position
+    gap, length = footprint(scene.find(thing)).gap(footprint(scene.find(other))), hypot(ox - x, oy - y)
+    pushed = _displaced(scene, thing, gap * (ox - x) / length, gap * (oy - y) / length)
+    return _with(pushed, *((fact, *pair) for fact in ("touching", "next to") for pair in ((thing, other), (other, thing))))
 
 
 def _rotate(scene: Scene, args: Args) -> Scene:
@@ -144,8 +195,9 @@ def _turn(scene: Scene, args: Args) -> Scene:
 
 EFFECTS: dict[str, Callable[[Scene, Args], Scene]] = {
     "home": lambda scene, args: _with(scene, ("home", "gripper")),
-    "pick": _pick, "place": _place, "stack": _stack, "between": _between,
-    "push": _push, "push_into": _push_into, "rotate": _rotate, "align": _align,
+    "pick": _pick, "place": _place, "stack": _stack,
+    "between": partial(_by_two, in_between), "in_line": partial(_by_two, in_line), "across": _across,
+    "push": _push, "push_into": _push_into, "push_out": _push_out, "push_against": _push_against, "rotate": _rotate, "align": _align,
     "open": partial(_drawer, "open"), "close": partial(_drawer, "closed"), "open_half": partial(_drawer, "half open"),
     "press": _press, "uncover": _uncover, "cover": _cover, "slide": _slide, "turn": _turn,
     "switch": lambda scene, args: _lever(args["way"] == "on", scene), "flip": lambda scene, args: _lever(args["way"] == "up", scene),

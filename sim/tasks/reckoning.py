@@ -10,7 +10,7 @@ STEP_TICKS = 150
 PASSING = ("over", "moving")
 """Relations of the moment, that no task builds on."""
 STAYS = (
-    "in", "on", "clear", "open", "closed", "half open", "lit", "dark", *BESIDE, "somewhere", "home", "followed",
+    "in", "on", "clear", "open", "closed", "half open", "lit", "dark", *BESIDE, "touching", "somewhere", "home", "followed",
     "covered", "uncovered", "at left", "at right", "up", "down", "at",
 )  # fmt: skip
 """Relations that a subtask leaves as they are, unless it says otherwise."""
