@@ -39,11 +39,16 @@ NoVideo = Annotated[bool, typer.Option("--no-video", help="Record everything but
 EXIT = {"done": 0, "answered": 0, "asked": 3, "declined": 4, "stopped": 5, "failed": 1}
 
 
+SETS = {
+    "seed": "robot.seed", "scene": "robot.scene", "pace": "robot.pace", "policy": "policy.name", "checkpoint": "policy.checkpoint",
+    "runs": "runs.folder", "video": "runs.video",
+}  # fmt: skip
+"""What an option sets in config.yaml."""
+
+
 def configure(path: Path | None, **options: Any) -> Config:
-    """config.yaml with the options of the command line set over it: robot__seed=3 sets robot.seed; None leaves the file's value."""
-    if options.pop("no_video", False):
-        options["runs__video"] = False
-    return load_config(path, {key.replace("__", "."): value for key, value in options.items() if value is not None})
+    """config.yaml with the options of the command line set over it; None leaves the file's value."""
+    return load_config(path, {SETS[name]: value for name, value in options.items() if value is not None})
 
 
 @contextmanager
@@ -84,16 +89,8 @@ def run(
     if words and resume:
         raise ConfigError("`saydo run --resume RUN` goes on with what was said before; leave the words out.")
     console = Console(stderr=as_json)
-    settings = configure(
-        config,
-        robot__seed=seed,
-        robot__scene=scene,
-        robot__pace=pace,
-        policy__name=policy,
-        policy__checkpoint=checkpoint,
-        runs__folder=runs,
-        no_video=no_video,
-    )
+    video = False if no_video else None
+    settings = configure(config, seed=seed, scene=scene, pace=pace, policy=policy, checkpoint=checkpoint, runs=runs, video=video)
     folder = find_run(resume, settings.runs.folder).folder if resume else None
     if folder:
         settings = configure_resumed(settings, folder)
@@ -140,16 +137,8 @@ def chat(
     from agent.chat import Typed, converse, make_view, typed_by_a_person
 
     console = Console()
-    settings = configure(
-        config,
-        robot__seed=seed,
-        robot__scene=scene,
-        robot__pace=pace,
-        policy__name=policy,
-        policy__checkpoint=checkpoint,
-        runs__folder=runs,
-        no_video=no_video,
-    )
+    video = False if no_video else None
+    settings = configure(config, seed=seed, scene=scene, pace=pace, policy=policy, checkpoint=checkpoint, runs=runs, video=video)
     typed = Typed(piped=None if typed_by_a_person() else sys.stdin or io.StringIO())
     with (
         until_ctrl_c(console),
@@ -187,15 +176,10 @@ def demo(
             console.print(Text.assemble((f"{script.name:24}", "bold"), script.title))
         return
     script = load_demo(name)
+    video = False if no_video else None
+    seed = script.seed if seed is None else seed
     settings = configure(
-        config,
-        robot__seed=script.seed if seed is None else seed,
-        robot__scene=script.scene,
-        robot__pace=pace,
-        policy__name=policy,
-        policy__checkpoint=checkpoint,
-        runs__folder=runs,
-        no_video=no_video,
+        config, seed=seed, scene=script.scene, pace=pace, policy=policy, checkpoint=checkpoint, runs=runs, video=video
     )
     with until_ctrl_c(console), make_view(console, Typed(), plain or as_json) as view:
         result, missing = play(script, settings, local=local, watch=view.event, progress=view.progress)
@@ -213,7 +197,7 @@ def serve(config: ConfigPath = None, policy: PolicyName = None, checkpoint: Chec
     from agent.app import serve_until_interrupted
 
     console = Console()
-    settings = configure(config, policy__name=policy, policy__checkpoint=checkpoint)
+    settings = configure(config, policy=policy, checkpoint=checkpoint)
     serve_until_interrupted(settings, lambda stage: console.print(Text(f"  {stage}", style="dim")))
 
 
