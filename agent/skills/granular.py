@@ -3,7 +3,7 @@
 from typing import Annotated
 
 from agent.skills.skill import Kind, Skill
-from agent.skills.tabletop import Pick, free_hand
+from agent.skills.tabletop import Pick
 from agent.types import Scene
 
 Beads = Annotated[str, Kind("beads")]
@@ -51,3 +51,30 @@ class Pour(
     def done(self, scene: Scene) -> bool:
         level = scene.holding not in scene.names("cup") or scene.has("upright", str(scene.holding))
         return level and scene.has("in", self.thing, self.target) and not scene.has("moving", self.thing)
+
+
+class Sweep(
+    Skill,
+    say="sweep the {thing} into the {zone}",
+    also=("brush the {thing} into the {zone}", "wipe the {thing} into the {zone}", "sweep the {thing} to the {zone}",
+          "sweep up the {thing} into the {zone}"),
+    time_limit_s=90.0,
+):  # fmt: skip
+    """Sweep beads that lie on the table into a zone with a sponge, stroke by stroke. Needs the sponge in the hand."""
+
+    thing: Beads
+    zone: Zone
+
+    def can(self, scene: Scene) -> bool:
+        return scene.holding in scene.names("sponge") and self.strewn(scene)
+
+    def strewn(self, scene: Scene) -> bool:
+        """Do they lie on the table, and not there yet?"""
+        return "table" in scene.where(self.thing, "on") and self.zone not in scene.where(self.thing, "in")
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        sponges = scene.names("sponge")
+        return taking(scene, sponges[0]) if sponges and scene.holding not in sponges and self.strewn(scene) else []
+
+    def done(self, scene: Scene) -> bool:
+        return scene.has("in", self.thing, self.zone) and not scene.has("moving", self.thing)

@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 from agent.skills.skill import Kind, Skill
 from agent.types import Scene
 
-BLOCKS = ("block", "bar", "cylinder", "prism", "L")
+BLOCKS = ("block", "bar", "cylinder", "prism", "L", "ring")
 """Kinds of small things that are built and pushed with."""
 HELD = (*BLOCKS, "cup", "sponge")
 """Everything that a hand can grasp."""

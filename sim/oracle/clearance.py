@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from math import atan2, cos, hypot, pi, sin
 
 from agent.types import Scene, Thing
+from sim.fits import FOOT, FOOT_RADIUS, POST_RADIUS
 from sim.objects import (
     BOWL_BASE,
     BOWL_FLOOR,
@@ -118,7 +119,7 @@ def walls(tray: Thing) -> list[Box]:
 
 
 def stands_round(thing: Thing) -> bool:
-    return thing.kind in ("cylinder", "cup") and abs(thing.size[0] - thing.size[1]) < 1e-3
+    return thing.kind in ("cylinder", "cup", "ring") and abs(thing.size[0] - thing.size[1]) < 1e-3
 
 
 def bottom(thing: Thing) -> float:
@@ -175,9 +176,18 @@ def obstacles(scene: Scene, without: tuple[str, ...] = ()) -> list[Box]:
             boxes += [Box(*box) for box in store_boxes(thing)]
         elif thing.kind in ("lever", "knob"):
             boxes += [Box(*box) for box in console_boxes(thing)]
+        elif thing.kind == "peg":
+            boxes += peg_boxes(thing)
         else:
             boxes.append(footprint(thing))
     return boxes
+
+
+def peg_boxes(peg: Thing) -> list[Box]:
+    """The foot and the post."""
+    x, y, z = peg.position
+    low, high = z - peg.size[2] / 2 + FOOT, z + peg.size[2] / 2
+    return [Box(x, y, 0.0, 0.0, 0.0, low, FOOT_RADIUS), Box(x, y, 0.0, 0.0, 0.0, high, POST_RADIUS)]
 
 
 def room(x: float, y: float, z: float, yaw: float, opening: float, around: list[Box], ring: Ring | None = None) -> float:

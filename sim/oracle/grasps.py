@@ -38,8 +38,11 @@ def quarters(angle: float) -> list[float]:
 
 
 def sides(thing: Thing) -> list[float]:
-    """Hand yaws that take a thing squarely: a cylinder anyhow, a cup by two of its eight sides, a prism by its ends, an L by its long leg, a bar across."""
+    """Hand yaws that take a thing squarely: a cylinder anyhow, a cup by two of its eight sides, a prism by its ends, an L by its long
+    leg, a bar across."""
     if thing.kind == "cup":
+        return [yaw for turn in (0.0, pi / 4) for yaw in quarters(thing.yaw + turn)]
+    if thing.kind == "ring":
         return [yaw for turn in (0.0, pi / 4) for yaw in quarters(thing.yaw + turn)]
     if stands_round(thing):
         return skewed()

@@ -29,8 +29,10 @@ GRIPPED = 0.002
 """A thing is gripped when the opening is no wider than it by more than this, m."""
 ELL_HOLD = (-0.012, -ELL[1] / 4)
 """Where an L is taken, in its own frame, m: on the middle of its long leg, clear of the short one."""
-CUP_HOLD = 0.019
-"""How far above its middle a cup is taken, m."""
+ELL_HIGH, UNDER_PALM = 0.007, 0.035
+"""How far above its middle an L is taken, and how far the tool centre point may be below the top of anything, m."""
+CUP_HOLD, SPONGE_HOLD = 0.019, 0.008
+"""How far above their middle a cup and a sponge are taken, m."""
 SLACK = 0.004
 """A thing slips out when the opening is this much wider than it, m."""
 
@@ -51,7 +53,7 @@ def span(thing: Thing, yaw: float) -> float:
     if thing.kind in ("drawer", "lid"):
         return FIN
     turn = thing.yaw - yaw
-    if thing.kind in ("cylinder", "cup") and abs(thing.size[0] - thing.size[1]) < 1e-3:
+    if thing.kind in ("cylinder", "cup", "ring") and abs(thing.size[0] - thing.size[1]) < 1e-3:
         return thing.size[0]
     if thing.kind == "L":
         return abs(thing.size[0] * sin(turn)) + abs(ELL[1] / 2 * cos(turn))
@@ -59,8 +61,11 @@ def span(thing: Thing, yaw: float) -> float:
 
 
 def grip_height(thing: Thing) -> float:
-    """Where between the pads it is taken, height above its middle, m: a cup below its rim, so that the palm does not cover it."""
-    return CUP_HOLD if thing.kind == "cup" else 0.0
+    """Where between the pads it is taken, height above its middle, m: a cup below its rim, so that the palm does not cover it, a
+    sponge so that beads pass under the finger tips, an L high, so that the fingers stay above the fixture that it goes into, and what
+    is tall so that the palm does not touch it."""
+    higher = {"cup": CUP_HOLD, "sponge": SPONGE_HOLD, "L": ELL_HIGH}
+    return higher.get(thing.kind, max(thing.size[2] / 2 - UNDER_PALM, 0.0))
 
 
 def hold(thing: Thing) -> tuple[float, float]:

@@ -120,7 +120,7 @@ def tilted(hand: Imagined, how: Held, lip: Vector, goal: float) -> Move:
 def choose_way(hand: Imagined, bowl: Thing, cup: str) -> float:
     """The first of WAYS in which the arm can tilt all the way over the bowl without hitting what stands there."""
     x, y, _ = bowl.position
-    around = [box for box in obstacles(now(hand), (bowl.name, cup))]
+    around = obstacles(now(hand), (bowl.name, cup))
     for way in reachable(list(WAYS), x, y):
         if free(lip_over(bowl, way), way, around):
             return way

@@ -67,8 +67,8 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     if relation in BEARINGS or relation == "next to":
         return beside(others, thing, relation, target)
     raise Refused(
-        f"The oracle cannot put something '{relation}' the {target.name}, which is a {target.kind}. It knows: in a bowl, a tray, a drawer or a "
-        f"bay, on a block or the table, {', '.join(BEARINGS)} and next to a thing.{hint(relation, RELATIONS)}"
+        f"The oracle cannot put something '{relation}' the {target.name}, which is a {target.kind}. It knows: in a bowl, a tray, a "
+        f"drawer or a bay, on a block or the table, {', '.join(BEARINGS)} and next to a thing.{hint(relation, RELATIONS)}"
     )
 
 
