@@ -10,6 +10,8 @@ from agent.types import Scene
 RELATIONS = ("in", "on", "left of", "right of", "in front of", "behind", "next to")
 RELATED = 0.2
 """How often a thing is told by where it is, where that tells it."""
+PLAIN = ("middle", "tight")
+"""First words of names that there is no other way to say."""
 Words = Callable[[str, str], str]
 """words(group, slot): one of the words for a slot."""
 
@@ -24,6 +26,8 @@ def refer(name: str, scene: Scene, forms: dict[str, Any], half: str, words: Word
     noun = words("nouns", kind if told else name)
     if not told:
         return f"the {noun}"
+    if told[0] in PLAIN:
+        return f"the {told[0]} {noun}"
     if told == ["left"] or told == ["right"]:
         return one(forms["sides"][half], rng).format(side=told[0], noun=noun)
     landmarks = [found for found in told_by(name, scene) if found[1] not in avoid]

@@ -9,7 +9,7 @@ from functools import partial
 from math import cos, hypot, sin
 
 from agent.types import Fact, Scene, Thing
-from sim import loose
+from sim import fits, loose
 from sim.oracle.clearance import footprint
 from sim.oracle.imagined import Refused
 from sim.oracle.pushes import DIRECTIONS, to_leave
@@ -107,6 +107,21 @@ def _guess(scene: Scene, thing: str, spot: Callable[[], Spot]) -> tuple[float, f
         return x, y, scene.find(thing).size[2] / 2
 
 
+def _insert(scene: Scene, args: Args) -> Scene:
+    return _place(_pick(scene, args), {"thing": args["thing"], "relation": "in", "target": args["fixture"]})
+
+
+def _thread(scene: Scene, args: Args) -> Scene:
+    """Over the rings that are there."""
+    thing, peg = args["thing"], args["peg"]
+    taken = _pick(scene, args)
+    below = [fact[1] for fact in taken.facts if len(fact) == 3 and fact[0] == "on" and fact[2] == peg]
+    x, y, _ = scene.find(peg).position
+    top = [name for name in below if ("clear", name) in taken.facts]
+    placed = _with(taken, ("on", thing, peg), *(("on", thing, name) for name in top), without=tuple(("clear", name) for name in top))
+    return placed.model_copy(update={"holding": None, "things": _at(placed, thing, x, y, fits.rest_height(len(below)))})
+
+
 def _displaced(scene: Scene, thing: str, dx: float, dy: float) -> Scene:
     """Pushed along the table, out of the zone that it was in."""
     x, y, z = scene.find(thing).position
@@ -195,7 +210,7 @@ def _turn(scene: Scene, args: Args) -> Scene:
 
 EFFECTS: dict[str, Callable[[Scene, Args], Scene]] = {
     "home": lambda scene, args: _with(scene, ("home", "gripper")),
-    "pick": _pick, "place": _place, "stack": _stack,
+    "insert": _insert, "thread": _thread, "pick": _pick, "place": _place, "stack": _stack,
     "between": partial(_by_two, in_between), "in_line": partial(_by_two, in_line), "across": _across,
     "push": _push, "push_into": _push_into, "push_out": _push_out, "push_against": _push_against, "rotate": _rotate, "align": _align,
     "open": partial(_drawer, "open"), "close": partial(_drawer, "closed"), "open_half": partial(_drawer, "half open"),

@@ -10,12 +10,15 @@ from dataclasses import dataclass
 from math import dist
 
 from agent.types import Scene
+from sim import loose
 from sim.robot import SimRobot
 from sim.tasks.task import Task
 
 HOLD_TICKS = 10
 STRAY_M = 0.03
 FALLEN_M = -0.03
+WATCHED = (*loose.HELD, "bowl", "drawer", "lid", "lever")
+"""Kinds of things that stay where they are unless the task is about them; of those with a joint, where their handle is."""
 
 
 @dataclass(frozen=True)
@@ -42,6 +45,7 @@ class Referee:
         self.verdict = Verdict(None, None, 0.0, "")
         self._since: int | None = None
         self._seen: int | None = None
+        self._broken = ""
 
     @property
     def hold_ticks(self) -> int:
@@ -53,6 +57,8 @@ class Referee:
         if scene.tick == self._seen:
             return self.verdict
         self._seen = scene.tick
+        for relation, thing, *place in (fact for fact in self.task.never if fact in scene.facts):
+            self._broken = self._broken or " ".join(["the", thing, "was", relation, "the", *place])
         progress = self.task.progress(scene, self.start)
         now = scene.tick - self.start.tick
         reached = progress >= 1.0
@@ -67,6 +73,8 @@ class Referee:
 
     def fault(self, scene: Scene, touched: Collection[str]) -> str:
         """Why a goal that is reached does not count; empty if it does."""
+        if self._broken:
+            return self._broken
         moving = [fact[1] for fact in scene.facts if fact[0] == "moving" and fact[1] != scene.holding]
         if moving:
             return f"the {moving[0]} still moves"
@@ -74,7 +82,7 @@ class Referee:
         if handled and not self.task.keeps_grip:
             return f"the gripper still touches the {handled[0]}"
         for thing in scene.things:
-            if thing.kind not in ("block", "bowl"):
+            if thing.kind not in WATCHED:
                 continue
             if thing.position[2] < FALLEN_M:
                 return f"the {thing.name} fell off the table"

@@ -20,8 +20,8 @@ BLOCKS = tuple(f"{colour} block" for colour in COLOURS)
 BOWLS = ("blue bowl", "green bowl")
 SHAPES = ("red block", "large green block", "small blue block", "yellow bar", "purple cylinder")
 BESIDE = ("left of", "right of", "in front of", "behind", "next to")
-BOWL_HOLDS, DRAWER_HOLDS = 2, 2
-"""How many blocks are asked to share a bowl or a drawer."""
+BOWL_HOLDS, DRAWER_HOLDS, ZONE_HOLDS = 2, 2, 2
+"""How many blocks are asked to share a bowl, a drawer or a zone."""
 
 Layout = dict[str, Any]
 Measure = Callable[[Scene, Scene], float]
@@ -44,6 +44,8 @@ class Task:
     forbids: tuple[Fact, ...] = ()
     may_move: tuple[str, ...] = ()
     """Things that it is no fault to move."""
+    never: tuple[Fact, ...] = ()
+    """What must not hold at any time on the way."""
     keeps_grip: bool = False
     """At the end the thing is in the hand."""
     measure: Measure | None = None
