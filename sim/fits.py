@@ -52,7 +52,7 @@ FIXED = {**dict.fromkeys(PLAY, FIXTURE), **dict.fromkeys(PEGS, PEG)}
 
 
 def kind(name: str) -> str:
-    """"fixture" or "peg"."""
+    """Its last word: "fixture" or "peg", of what stands fast."""
     return name.rpartition(" ")[2]
 
 

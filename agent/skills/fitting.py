@@ -55,8 +55,9 @@ class Thread(
     Skill,
     say="thread the {thing} onto the {peg}",
     also=(
-        "put the {thing} on the {peg}", "put the {thing} onto the {peg}", "place the {thing} on the {peg}", "slide the {thing} onto the {peg}",
-        "hang the {thing} on the {peg}", "move the {thing} to the {peg}", "slip the {thing} over the {peg}",
+        "put the {thing} on the {peg}", "put the {thing} onto the {peg}", "place the {thing} on the {peg}",
+        "slide the {thing} onto the {peg}", "hang the {thing} on the {peg}", "move the {thing} to the {peg}",
+        "slip the {thing} over the {peg}",
     ),
     time_limit_s=45.0,
 ):  # fmt: skip

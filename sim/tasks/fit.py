@@ -130,7 +130,8 @@ def pegs_of(rng: np.random.Generator) -> list[str]:
 
 
 TEMPLATES = (
-    Template("insert", "The L lies in the recess, no higher than 3 mm above its floor and within 6° of it.", put_in, with_fixture, ("precise",)),
+    Template("insert", "The L lies in the recess, no higher than 3 mm above its floor and within 6° of it.", put_in, with_fixture,
+             ("precise",)),
     Template("out of the fixture", "The L lies on the table.", take_out, filled),
     Template("thread", "The ring is around the post and rests.", put_on, with_pegs, ("precise",)),
     Template("off the peg", "The ring lies on the table.", take_off, on_pegs),
