@@ -10,6 +10,9 @@ wrong:
   - {kind: slip, when: {holding: green block, after_ticks: 5}}
 ends:
   facts: [[in, green block, blue bowl]]
+subgoals:                                         # how far it came, for long ones; weights are 1 if nothing is said
+  - {fact: [in, green block, blue bowl], weight: 2}
+  - {fact: [open, drawer], ever: true}            # at any time, where the others hold at the end
 """
 
 from collections.abc import Collection
@@ -64,6 +67,15 @@ class Ends(Frozen):
         return wrong
 
 
+class Subgoal(Frozen):
+    """A part of what a script comes to."""
+
+    fact: Annotated[Fact, BeforeValidator(_fact)]
+    weight: float = Field(1.0, gt=0)
+    ever: bool = False
+    """It counts if it was so at any time; else if it is so at the end."""
+
+
 class Demo(Frozen):
     """A script."""
 
@@ -74,6 +86,12 @@ class Demo(Frozen):
     say: tuple[Annotated[Saying, BeforeValidator(_said)], ...] = Field(min_length=1)
     wrong: tuple[Disturbance, ...] = ()
     ends: Ends
+    subgoals: tuple[Subgoal, ...] = ()
+
+    def score(self, scene: Scene, seen: Collection[Fact]) -> float:
+        """The share of its subgoals that was reached, by weight, in [0, 1]. seen: facts of all scenes on the way."""
+        reached = sum(goal.weight for goal in self.subgoals if goal.fact in (seen if goal.ever else scene.facts))
+        return reached / sum(goal.weight for goal in self.subgoals)
 
 
 def shipped_demos() -> list[Demo]:
@@ -97,10 +115,10 @@ def load_demo(name: str) -> Demo:
 
 
 class Interrupting:
-    """A Robot around a Robot: when the moment of a scripted sentence comes, the person says it."""
+    """A Robot around a Robot: when the moment of a scripted sentence comes, the person says it. `seen` collects facts on the way."""
 
-    def __init__(self, robot: Robot, mailbox: Mailbox, sayings: Collection[Saying]) -> None:
-        self.robot, self.mailbox = robot, mailbox
+    def __init__(self, robot: Robot, mailbox: Mailbox, sayings: Collection[Saying], seen: set[Fact] | None = None) -> None:
+        self.robot, self.mailbox, self.seen = robot, mailbox, seen
         self.spec = robot.spec
         self.waiting = [saying for saying in sayings if saying.when is not None]
         self.since: dict[int, int] = {}
@@ -110,8 +128,10 @@ class Interrupting:
 
     def apply(self, action: Array) -> Array:
         applied = self.robot.apply(action)
-        if self.waiting and (scene := self.robot.observe(cameras=()).scene) is not None:
+        if (self.waiting or self.seen is not None) and (scene := self.robot.observe(cameras=()).scene) is not None:
             self._listen(scene)
+            if self.seen is not None:
+                self.seen.update(scene.facts)
         return applied
 
     def stop(self) -> bool:
@@ -129,12 +149,13 @@ class Interrupting:
 
 
 def play(
-    demo: Demo, config: Config, *, local: bool = False, watch: Watch = lambda event: None, progress: Progress = lambda stage: None
-) -> tuple[Result, list[str]]:
-    """Play it. Gives the last result, and what should hold at the end but does not."""
+    demo: Demo, config: Config, *, local: bool = False, watch: Watch = lambda event: None, progress: Progress = lambda stage: None,
+    seen: set[Fact] | None = None,
+) -> tuple[Result, list[str]]:  # fmt: skip
+    """Play it. Gives the last result, and what should hold at the end but does not. `seen` is given every fact that held on the way."""
 
     def scripted(robot: Robot, mailbox: Mailbox) -> Robot:
-        return Interrupting(robot, mailbox, demo.say)
+        return Interrupting(robot, mailbox, demo.say, seen)
 
     with open_agent(config, demo.title, local=local, disturbances=demo.wrong, wrap=scripted, watch=watch, progress=progress) as agent:
         first, *rest = (saying.words for saying in demo.say if saying.when is None)
