@@ -44,6 +44,8 @@ SCENES = Path(__file__).parent / "scenes"
 Regions = tuple[tuple[tuple[float, float], tuple[float, float]], ...]
 REGIONS: Regions = (((0.32, 0.52), (-0.42, 0.12)), ((0.52, 0.60), (-0.20, 0.06)), ((0.28, 0.32), (0.12, 0.36)))
 """Where loose things start, ((x, x), (y, y)), m: within reach, outside the drawer's travel and the panel, clear for the hand."""
+BEADS_IN = (0.02, 0.06)
+"""How far beads start from the near and the far side of it, m."""
 BENCH_REGIONS: Regions = (((0.32, 0.53), (-0.42, 0.09)), ((0.28, 0.32), (0.10, 0.36)))
 """The same beside a console."""
 CLEARANCE = {("block", "block"): 0.12, ("block", "bowl"): 0.14, ("bowl", "bowl"): 0.16}
@@ -134,6 +136,12 @@ class Layout(Frozen):
         """Where loose things start, ((x, x), (y, y)), m."""
         regions = BENCH_REGIONS if self.has_console else REGIONS
         return tuple((x, (-y[1], -y[0])) for x, y in regions) if LOOKS[self.look].mirrored else regions
+
+    @property
+    def strewn(self) -> Regions:
+        """Where the middle of beads starts, with room to come down behind them, m."""
+        (low, high), across = self.regions[0]
+        return (((low + BEADS_IN[0], high - BEADS_IN[1]), across),)
 
     def _sided(self, at: tuple[float, float]) -> tuple[float, float]:
         """On the other side in a mirrored look."""
@@ -243,7 +251,8 @@ def _attempt(layout: Layout, rng: np.random.Generator) -> dict[str, Pose] | None
     anywhere = (item for item in things if not (item.at or item.inside or item.on))
     free = sorted(anywhere, key=lambda item: not item.name.endswith(("bowl", "tray")))
     for item in fixed + free:
-        spot = item.at or _free_spot(item.name, layout.regions, poses, rng)
+        regions = layout.strewn if item.name == "beads" else layout.regions
+        spot = item.at or _free_spot(item.name, regions, poses, rng)
         if spot is None:
             return None
         poses[item.name] = Pose((*spot, _rest_height(item.name)), _yaw(item, rng))

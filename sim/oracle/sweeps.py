@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from agent.types import Scene, Thing
 from sim import vessels
-from sim.oracle.clearance import Box, obstacles
+from sim.oracle.clearance import Box, obstacles, room
 from sim.oracle.grasps import FARTHEST, reachable
 from sim.oracle.imagined import DT, Imagined, Refused, Vector, wrap
 from sim.oracle.motion import Move, over, rise
@@ -33,6 +33,10 @@ INSIDE = 0.012
 """A bead is in a zone when its centre is that far from the edge, m: a little more than is asked for."""
 HOVER, LOW = 0.002, 0.006
 """Height of the sponge's underside in a stroke, and below which it is in one, m."""
+PALM_UNDER = 0.035
+"""Height of the tool centre point in a stroke, m."""
+HIGH = 0.12
+"""Only from above this, m, it is said that there is no way: what is swept now may open one."""
 SWEEPING = 0.12
 """m/s."""
 
@@ -59,7 +63,11 @@ def sweep(hand: Imagined, name: str, zone: str) -> Move:
     if under(hand, sponge) < LOW and (angle := stroke(sponge, goal, beads)) is not None:
         return push_on(hand, sponge, goal, hand.things[name], angle)
     lane = noted(hand, ("lane", zone), lambda: choose_lane(now(hand), beads, goal, sponge.name))
-    return come_down(hand, sponge, goal, lane)
+    if lane is not None:
+        return come_down(hand, sponge, goal, lane)
+    if hand.tcp[2] > HIGH:
+        raise Refused(f"There is no free way for the sponge from the {name} to the {zone}: clear what stands there.")
+    return rise(hand, lifted(hand), 0.0)
 
 
 def fetch(hand: Imagined) -> Move:
@@ -90,15 +98,14 @@ def lane_frame(points: Points, zone: Thing, angle: float) -> tuple[Points, Point
     return -(off @ (cos(angle), sin(angle))), off @ (-sin(angle), cos(angle))
 
 
-def choose_lane(scene: Scene, beads: Points, zone: Thing, sponge: str) -> Lane:
-    """The lane with the most beads in it and nothing else; of equal ones the longest."""
-    angles = [atan2(zone.position[1] - y, zone.position[0] - x) for x, y in [*beads, beads.mean(axis=0)]]
+def choose_lane(scene: Scene, beads: Points, zone: Thing, sponge: str) -> Lane | None:
+    """The lane with the most beads in it and nothing else, if there is one; of equal ones the longest."""
+    ways = [(atan2(zone.position[1] - y, zone.position[0] - x), hypot(zone.position[0] - x, zone.position[1] - y))
+            for x, y in [*beads, beads.mean(axis=0)]]  # fmt: skip
+    angles = [angle + share * TAKES / max(length, TAKES) for angle, length in ways for share in (0.0, 0.45, -0.45, 0.9, -0.9)]
     around = obstacles(scene, (sponge, zone.name))
-    lanes = sorted((look(beads, zone, angle) for angle in angles), key=lambda lane: (-lane.taken, -lane.length))
-    for lane in lanes:
-        if lane.taken and clear(lane, zone, around):
-            return lane
-    raise Refused(f"There is no free way for the sponge from the beads to the {zone.name}: clear what stands there.")
+    lanes = sorted((look(beads, zone, angle) for angle in angles), key=lambda lane: (-lane.taken, round(-lane.length, 2)))
+    return next((lane for lane in lanes if lane.taken and clear(lane, zone, around)), None)
 
 
 def look(beads: Points, zone: Thing, angle: float) -> Lane:
@@ -118,7 +125,8 @@ def clear(lane: Lane, zone: Thing, around: list[Box]) -> bool:
     x, y = start_of(lane, zone)
     mid_x, mid_y = (x + zone.position[0]) / 2, (y + zone.position[1]) / 2
     swept = Box(mid_x, mid_y, hypot(zone.position[0] - x, zone.position[1] - y) / 2 + FRONT, HALF + 0.004, lane.angle, 0.0)
-    return short_of_reach(Spot(x, y, 0.0, None)) < 0 and all(box.gap(swept) > 0 for box in around)
+    hand = [room(*at, PALM_UNDER, lane.angle + pi / 2, vessels.SPONGE[1], around) for at in ((x, y), (mid_x, mid_y))]
+    return short_of_reach(Spot(x, y, 0.0, None)) < 0 and min(hand) > 0 and all(box.gap(swept) > 0 for box in around)
 
 
 def come_down(hand: Imagined, sponge: Thing, zone: Thing, lane: Lane) -> Move:
