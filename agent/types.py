@@ -57,7 +57,7 @@ class Scene(Frozen):
     ("lit" | "dark", light); ("clear", thing): nothing stands on or in it; ("over", "gripper", thing); ("home", "gripper").
     ("half open", drawer); ("at left" | "at right", lid); ("covered" | "uncovered", bay), uncovered only with the lid at its other end;
     ("up" | "down", lever): away from the robot, towards it; ("at", knob, "mark 1" | "mark 2" | "mark 3"), within 15°.
-    ("upright", cup). ("in", "beads", place): four fifths of them are there; what they are in is not "clear".
+    ("upright", cup). What is in a tray is on it too. ("in", "beads", place): four fifths of them are there; what holds them is not clear.
     ("in", thing, zone): on the table there, with nine tenths of its outline. ("followed", "table"): `events` tell of every thing on the
     table that was moved ("moved", thing, "left" | "right" | "away" | "near"), once for each centimetre, or turned ("turned", thing,
     "left" | "right"), once for each 5° about the vertical; the way back is told too, so what happened since a tick is their difference.

@@ -17,6 +17,7 @@ NEXT_TO_M = 0.06
 OPEN_M, CLOSED_M, HALF_M = 0.10, 0.01, (0.05, 0.09)
 OVER_M, HOME_M = 0.025, 0.03
 MOVING = 0.02
+STEEP = radians(10)
 IN_ZONE = 0.9
 """How much of a thing's outline must lie in a zone."""
 UPRIGHT = cos(radians(15))
@@ -98,7 +99,7 @@ def _support(view: _View) -> list[Fact]:
         holder = _holder(view, item)
         carriers = [lower for upper, lower in view.supports if upper == item.name]
         if holder is not None:
-            facts.append(("in", item.name, holder))
+            facts += [(relation, item.name, holder) for relation in (("in", "on") if holder.endswith("tray") else ("in",))]
             full.add(holder)
         elif "table" in carriers:
             facts.append(("on", item.name, "table"))
@@ -110,7 +111,16 @@ def _support(view: _View) -> list[Fact]:
                 facts.append(("on", item.name, lower))
                 full.add(lower)
     facts += [("upright", item.name) for item in view.loose if item.kind == "cup" and view.poses[item.name][1][2, 2] > UPRIGHT]
+    facts += [posture for item in view.loose if item.kind == "bar" for posture in _posture(view, item)]
     return facts + [("clear", item.name) for item in view.loose if item.name not in full]
+
+
+def _posture(view: _View, item: Item) -> list[Fact]:
+    """Standing or lying, of a long thing that something carries: its long axis within 10° of the vertical or the horizontal."""
+    if not any(upper == item.name for upper, _ in view.supports):
+        return []
+    up = abs(float(view.poses[item.name][1][2, 0]))
+    return [("standing", item.name)] * (up > cos(STEEP)) + [("lying", item.name)] * (up < sin(STEEP))
 
 
 def _holder(view: _View, item: Item) -> str | None:

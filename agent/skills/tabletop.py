@@ -17,7 +17,7 @@ Button = Annotated[str, Kind("button")]
 Lid = Annotated[str, Kind("lid")]
 Relation = Literal["in", "on", "left of", "right of", "in front of", "behind", "next to"]
 
-SUPPORTS = {"in": ("bowl", "tray", "drawer", "bay", "zone"), "on": ("block", "bar", "cylinder", "table")}
+SUPPORTS = {"in": ("bowl", "tray", "drawer", "bay", "zone"), "on": ("block", "bar", "cylinder", "tray", "table")}
 """What a thing can be put in or on. The other relations take anything that stands on the table."""
 
 

@@ -51,7 +51,7 @@ def find_spot(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     others = scene.model_copy(update={"things": tuple(rest)})
     if relation == "in" and target.kind == "bowl":
         return in_bowl(others, thing, target)
-    if relation == "in" and target.kind in ("zone", "tray"):
+    if (relation == "in" and target.kind == "zone") or (relation in ("in", "on") and target.kind == "tray"):
         return in_zone(others, thing, target)
     if relation == "in" and target.kind == "drawer":
         return in_drawer(others, thing, target)

@@ -17,7 +17,7 @@ from sim.oracle.spots import Spot, across, find_spot, in_between, in_line
 from sim.tasks.task import BESIDE
 
 CARRIED_M = 0.2
-CARRIERS = (*loose.BLOCKS, "bowl")
+CARRIERS = (*loose.HELD, *loose.HOLLOW)
 """Kinds of things that are clear while nothing is on or in them."""
 PUSHED_M, PUSHED_EVENTS, TURNED_EVENTS = 0.12, 12, 13
 """How far a push goes, and what is told of a push and of a turn."""
@@ -208,12 +208,27 @@ def _turn(scene: Scene, args: Args) -> Scene:
     return _with(scene, ("at", args["thing"], args["mark"]), without=marks)
 
 
+def _poured(scene: Scene, args: Args) -> Scene:
+    """The beads are there, and nowhere else."""
+    beads, place = args["thing"], args.get("target") or args["zone"]
+    left = tuple(("in", beads, was) for was in scene.where(beads, "in"))
+    empty = tuple(("clear", was) for _, _, was in left if was not in scene.names("zone"))
+    zone = place in scene.names("zone")
+    on_table = (("on", beads, "table"),)
+    gone = (*left, *(() if zone else (("clear", place), *on_table)))
+    moved = _with(scene, ("in", beads, place), *empty, *(on_table if zone else ()), without=(*gone, *on_table))
+    x, y, z = scene.find(place).position
+    lot = scene.find(beads).model_copy(update={"position": (x, y, z), "pieces": ((x, y, z),) * len(scene.find(beads).pieces)})
+    return moved.model_copy(update={"things": tuple(lot if item.name == beads else item for item in scene.things)})
+
+
 EFFECTS: dict[str, Callable[[Scene, Args], Scene]] = {
     "home": lambda scene, args: _with(scene, ("home", "gripper")),
     "insert": _insert, "thread": _thread, "pick": _pick, "place": _place, "stack": _stack,
     "between": partial(_by_two, in_between), "in_line": partial(_by_two, in_line), "across": _across,
     "push": _push, "push_into": _push_into, "push_out": _push_out, "push_against": _push_against, "rotate": _rotate, "align": _align,
     "open": partial(_drawer, "open"), "close": partial(_drawer, "closed"), "open_half": partial(_drawer, "half open"),
+    "pour": _poured, "sweep": _poured,
     "press": _press, "uncover": _uncover, "cover": _cover, "slide": _slide, "turn": _turn,
     "switch": lambda scene, args: _lever(args["way"] == "on", scene), "flip": lambda scene, args: _lever(args["way"] == "up", scene),
 }  # fmt: skip
