@@ -24,7 +24,7 @@ MAY_IMPORT = {
     "agent.live": BASE,
     "sim": {"agent.types", "agent.errors", "sim"},
 }
-BUILDERS = {"agent.app", "agent.demo", "agent.evaluate"}
+BUILDERS = {"agent.app", "agent.demo", "agent.evaluate", "agent.learn"}
 ONLY_IN_SIM = {"pybullet", "pybullet_data"}
 FILES = sorted(path for folder in ("agent", "sim") for path in (ROOT / folder).rglob("*.py"))
 

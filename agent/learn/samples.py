@@ -1,0 +1,152 @@
+"""Labelled states without physics: what the oracle would do, from states that a learner gets into.
+
+In a world with things put somewhere a call is drawn, and the oracle carries it out in the mind (sim/oracle rolled forward on its own
+imagination). Moments of that are then disturbed: the hand displaced, alone or with what it holds, the fingers closed beside a thing, a
+thing lost on the way. Each is put into the world for real, seen, and labelled afresh: the oracle's chunk from exactly there, where the
+things are in the pictures, and words. The end of one call is where the next begins, so things get into bowls, drawers and towers as they do
+in use.
+"""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from agent.errors import ConfigError, PolicyError
+from agent.learn.calls import draw_call, draw_words
+from agent.learn.dataset import POINTS, VIEWS
+from agent.learn.mind import Label, Mind
+from agent.learn.moments import chosen, handled, holding, somewhere
+from agent.learn.recipe import Recipe
+from agent.learn.scenery import draw_layout, rearranged
+from agent.learn.shards import Frame, encoded
+from agent.learn.stage import Dice, Moment, Pictures, Stage, things_of
+from agent.skills.skill import Skill
+from agent.types import Array, Observation, Scene, Subtask
+
+CALLS = 4
+"""Calls one after the other in an arrangement."""
+BARREN = 20
+"""Worlds without a frame, one after the other, after which a recipe is no good."""
+AFRESH = 0.5
+"""How often a call begins with the hand somewhere else than the last one ended."""
+
+
+def draw_states(recipe: Recipe, seed: int, count: int) -> Iterator[Frame]:
+    """So many frames; equal arguments give equal frames. Worlds have the seeds seed, seed + 1, …; at most one for each frame."""
+    left, world, barren = count, 0, 0
+    while left > 0:
+        before, rng = left, np.random.default_rng([seed + world, 51])
+        for frame in in_world(recipe, seed + world, rng, min(left, recipe.frames_per_world)):
+            yield frame
+            left -= 1
+        world, barren = world + 1, barren + 1 if left == before else 0
+        if barren == BARREN:
+            raise ConfigError(f"The recipe '{recipe.name}' gives no frames: in {BARREN} worlds nothing could be commanded, or things did "
+                              "not fit on the table. Ask for fewer things, or for skills that its things and fixtures allow.")  # fmt: skip
+
+
+def in_world(recipe: Recipe, seed: int, rng: Dice, count: int) -> Iterator[Frame]:
+    """Up to `count` frames of one world; none if its things do not fit on the table."""
+    try:
+        stage = Stage(draw_layout(recipe, rng), seed)
+    except ConfigError:
+        return
+    try:
+        barren = 0
+        while count > 0 and barren < 5:
+            frames = [frame for _, frame in zip(range(count), in_arrangement(recipe, stage, rng), strict=False)]
+            yield from frames
+            count -= len(frames)
+            barren = 0 if frames else barren + 1
+    finally:
+        stage.close()
+
+
+def in_arrangement(recipe: Recipe, stage: Stage, rng: Dice) -> Iterator[Frame]:
+    """Things put somewhere, and a few calls one after the other."""
+    try:
+        stage.arrange(rearranged(stage.layout, rng), rng)
+    except ConfigError:
+        return
+    mind, last = Mind(), None
+    for _ in range(CALLS):
+        begun = begin(recipe, stage, last if rng.random() > AFRESH else None, rng)
+        if begun is None:
+            last = None
+            continue
+        call, start = begun
+        try:
+            moments = mind.imagine(start, call.subtask)
+        except PolicyError:
+            last = None
+            continue
+        for moment, kind in chosen(call, moments, stage, rng):
+            yield from frames_at(recipe, stage, mind, call, moment, kind, rng)
+        last = go_on(call, stage, moments, rng)
+
+
+def begin(recipe: Recipe, stage: Stage, last: Moment | None, rng: Dice) -> tuple[Skill, Observation] | None:
+    """A call, and the state that it begins in: where the last one ended, or anywhere, with something in the hand if the call needs it."""
+    start = stage.put(last) if last else None
+    if start is None:
+        share = sum(recipe.skills.get(name, 0.0) for name in ("place",)) / sum(recipe.skills.values())
+        moment = holding(stage, rng) if rng.random() < share + 0.02 else somewhere(rng)
+        start = stage.put(moment) if moment else None
+    if start is None or start.scene is None:
+        return None
+    call = draw_call(start.scene, recipe, rng)
+    return (call, start) if call else None
+
+
+def go_on(call: Skill, stage: Stage, moments: list[Moment], rng: Dice) -> Moment | None:
+    """Where the call may have ended, which is soon after it was done; things stay where it left them. None if that cannot be."""
+    whole = len(moments)
+    moment = moments[int(rng.integers(whole - max(whole // 4, 1), whole))]
+    if stage.put(moment) is None:
+        return None
+    for name in moment.pressed:
+        if stage.scene.find(name).kind == "button":
+            stage.bench.set_light(not stage.bench.logic.lit)
+    if moment.held is None and moment.gripped is None:
+        stage.keep()
+    return Moment(moment.tcp, moment.turn, moment.width, moment.opening, moment.held, moment.gripped, things_of(stage.scene)
+                  if moment.held is None and moment.gripped is None else moment.things)  # fmt: skip
+
+
+# --- frames ---------------------------------------------------------------------------------------------------------------------
+
+
+def frames_at(recipe: Recipe, stage: Stage, mind: Mind, call: Skill, moment: Moment, kind: str, rng: Dice) -> Iterator[Frame]:
+    """The frames of one state: for the call, and for others that could be commanded there."""
+    observation = stage.put(moment)
+    if observation is None or observation.scene is None:
+        return
+    shown = {view: stage.pictures.take(view) for view in VIEWS}
+    images = {view: encoded(image) for view, (image, _) in shown.items()}
+    calls = {call.subtask.key: (call, kind)}
+    for _ in range(recipe.labels - 1):
+        other = draw_call(observation.scene, recipe, rng)
+        if other is not None:
+            calls.setdefault(other.subtask.key, (other, "held" if moment.held else "random"))
+    for asked, how in calls.values():
+        try:
+            told = mind.label(observation, asked.subtask)
+        except PolicyError:
+            continue
+        points = pointed(stage.pictures, observation.scene, asked.subtask, told, {view: bodies for view, (_, bodies) in shown.items()})
+        yield Frame(images, observation.state, told.chunk, points, draw_words(asked, observation.scene, recipe, rng),
+                    asked.skill_name(), asked.args, how, stage.layout.look, stage.seed)  # fmt: skip
+
+
+def pointed(pictures: Pictures, scene: Scene, subtask: Subtask, told: Label, seen: dict[str, Array]) -> Array:
+    """float32[V, 3, 3]: where thing, target and spot are in each picture; see dataset.POINTS."""
+    thing, target = handled(subtask, scene)
+    points = np.zeros((len(VIEWS), len(POINTS), 3), np.float32)
+    for number, view in enumerate(VIEWS):
+        for row, name in enumerate((thing, target)):
+            if name is not None:
+                points[number, row] = pictures.point(view, scene.find(name).position, seen[view], name)
+        if told.spot is not None:
+            points[number, 2] = pictures.point(view, told.spot, seen[view], None)
+    return points
+
