@@ -22,7 +22,7 @@ from sim.tasks.task import Task
 
 SETS = ("train", "typos", "phrasing", "words", "intent")
 SLOT = re.compile(r"\{([^}]+)\}")
-LITERAL = ("times", "mark", "side", "way")
+LITERAL = ("times", "mark", "side", "way", "ones", "others")
 """Slots that are said as they are."""
 UNSEEN = 0.5
 """How often a slot takes an unseen word in the set of new words; at least one always does."""
@@ -98,6 +98,8 @@ class Sentence:
         name = self.task.args.get(slot)
         if slot in LITERAL:
             return str(name)
+        if name in table("words")["verbs and prepositions"]:
+            return self.word("verbs and prepositions", name)
         if name is None:
             return self.word("nouns" if slot in table("words")["nouns"] else "verbs and prepositions", slot, article=slot == "table")
         others = tuple(value for value in self.task.args.values() if value != name)

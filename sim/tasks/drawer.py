@@ -4,10 +4,9 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from agent.types import Scene
-from sim.tasks.bowl import loose_on_table, standing
+from agent.types import Fact, Scene, Subtask
+from sim.tasks.bowl import fits, loose_on_table, standing
 from sim.tasks.task import (
-    BOWL_HOLDS,
     DRAWER_HOLDS,
     Layout,
     Task,
@@ -23,7 +22,7 @@ from sim.tasks.task import (
     within,
 )
 
-EMPTY, OPEN, CLOSED = ("empty", "gripper"), ("open", "drawer"), ("closed", "drawer")
+EMPTY, OPEN, CLOSED, HALF = ("empty", "gripper"), ("open", "drawer"), ("closed", "drawer"), ("half open", "drawer")
 
 
 def there(scene: Scene, *facts: tuple[str, ...]) -> bool:
@@ -37,15 +36,24 @@ def moved_with(scene: Scene, *things: str) -> tuple[str, ...]:
 
 
 def open_(scene: Scene) -> Iterator[Task]:
-    if there(scene, CLOSED):
-        yield Task("open the drawer", "open the drawer", (opened("drawer"),), {"target": "drawer"}, (OPEN,), (EMPTY, CLOSED),
-                   may_move=moved_with(scene))  # fmt: skip
+    yield from drawn(scene, "open the drawer", "open the drawer", opened("drawer"), OPEN)
 
 
 def close(scene: Scene) -> Iterator[Task]:
-    if there(scene, OPEN):
-        yield Task("close the drawer", "close the drawer", (closed("drawer"),), {"target": "drawer"}, (CLOSED,), (EMPTY, OPEN),
-                   may_move=moved_with(scene))  # fmt: skip
+    yield from drawn(scene, "close the drawer", "close the drawer", closed("drawer"), CLOSED)
+
+
+def open_half(scene: Scene) -> Iterator[Task]:
+    """From either side."""
+    halfway = Subtask(skill="open_half", args={"thing": "drawer"}, words="open the drawer half way")
+    yield from drawn(scene, "open the drawer half way", halfway.words, halfway, HALF)
+
+
+def drawn(scene: Scene, name: str, words: str, subtask: Subtask, goal: Fact) -> Iterator[Task]:
+    """From wherever it is to where it should be."""
+    for was in (OPEN, CLOSED, HALF):
+        if was != goal and there(scene, was):
+            yield Task(name, words, (subtask,), {"target": "drawer"}, (goal,), (EMPTY, was), may_move=moved_with(scene))
 
 
 def put_in_open(scene: Scene) -> Iterator[Task]:
@@ -90,7 +98,7 @@ def find(scene: Scene) -> Iterator[Task]:
         return
     (thing,) = within(scene, "drawer")
     for bowl in scene.names("bowl"):
-        if len(within(scene, bowl)) < BOWL_HOLDS:
+        if fits(scene, thing, bowl):
             plan = (opened("drawer"), pick(thing), place(thing, "in", bowl))
             requires = (EMPTY, CLOSED, ("in", thing, "drawer"), ("clear", thing))
             yield Task("find", f"find the {thing} and put it in the {bowl}", plan, {"thing": thing, "target": bowl},
@@ -116,6 +124,7 @@ def hidden(rng: np.random.Generator) -> Layout:
 TEMPLATES = (
     Template("open the drawer", "The drawer is out by more than 10 cm.", open_, shut, ("articulated",)),
     Template("close the drawer", "The drawer is out by less than 1 cm.", close, ajar, ("articulated",)),
+    Template("open the drawer half way", "The drawer is out by 5 to 9 cm.", open_half, bench, ("articulated", "precise")),
     Template("in the open drawer", "The block is in the drawer.", put_in_open, ajar, ("articulated",)),
     Template("in the closed drawer", "The block is in the drawer, which had to be opened.", put_in_closed, shut, ("articulated",)),
     Template("put away", "The block is in the drawer, and the drawer is shut again.", stow, shut, ("articulated",)),

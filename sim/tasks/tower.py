@@ -31,7 +31,10 @@ def unstack(scene: Scene) -> Iterator[Task]:
 
 
 def three(scene: Scene) -> Iterator[Task]:
-    for bottom, middle, top in permutations(loose_on_table(scene), 3):
+    cubes = [thing for thing in loose_on_table(scene) if scene.find(thing).kind == "block"]
+    for bottom, middle, top in permutations(cubes, 3):
+        if not scene.find(bottom).size >= scene.find(middle).size >= scene.find(top).size:
+            continue
         goal = (("on", middle, bottom), ("on", top, middle))
         words = f"stack the {middle} on the {bottom} and the {top} on the {middle}"
         yield Task("tower", words, (stack(middle, bottom), stack(top, middle)), {"thing": top, "other": middle, "target": bottom}, goal,
