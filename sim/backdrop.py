@@ -162,41 +162,57 @@ class Shadows:
     """Soft shadows of the arm and the things on the table."""
 
     def __init__(self, bench: Bench) -> None:
-        self._bench = bench
-        self._parts = [(item.body, item.link, _hull(item.size)) for item in bench.items.values() if item.loose]
-        self._parts += _panda_hulls(bench)
-        self._parts += _fixture_hulls(bench)
+        self._bullet = bench.bullet
+        parts = [(item.body, item.link, _hull(item.size)) for item in bench.items.values() if item.loose]
+        parts += _panda_hulls(bench) + _fixture_hulls(bench)
+        bodies = dict.fromkeys(body for body, _, _ in parts)
+        parts = [part for body in bodies for base in (True, False) for part in parts if part[0] == body and (part[1] < 0) == base]
+        self._links = {body: [link for other, link, _ in parts if other == body] for body in bodies}
+        most = max(len(hull) for _, _, hull in parts)
+        self._hulls = np.array([np.concatenate([hull, np.repeat(hull[:1], most - len(hull), axis=0)]) for _, _, hull in parts])
+        light = LOOKS[bench.layout.look].light_from
+        self._slope = np.array(light[:2]) / light[2]
 
-    def outlines(self) -> list[Points]:
-        """The outline of each shadow on the table top, float64[N, 2], m."""
-        light = LOOKS[self._bench.layout.look].light_from
-        slope = np.array(light[:2]) / light[2]
-        outlines = []
-        for body, link, hull in self._parts:
-            points = hull @ self._turn(body, link).T + self._place
-            if points[:, 2].max() > 0:
-                flat = points[:, :2] - np.maximum(points[:, 2:], 0) * slope
-                outlines.append(flat[np.argmax(flat @ DIRECTIONS.T, axis=0)])
-        return outlines
+    def outlines(self) -> Points:
+        """The outline of each shadow on the table top, float64[N, 20, 2], m."""
+        places, turns = self._poses()
+        points = self._hulls @ turns.transpose(0, 2, 1) + places[:, None]
+        points = points[points[:, :, 2].max(axis=1) > 0]
+        flat = points[:, :, :2] - np.maximum(points[:, :, 2:], 0) * self._slope
+        outer = np.argmax(flat @ DIRECTIONS.T, axis=1)
+        return np.take_along_axis(flat, outer[:, :, None], axis=1)
 
-    def _turn(self, body: int, link: int) -> Points:
-        bullet = self._bench.bullet
-        if link < 0:
-            self._place, turn = bullet.getBasePositionAndOrientation(body)
-        else:
-            self._place, turn = bullet.getLinkState(body, link)[4:6]
-        return np.array(bullet.getMatrixFromQuaternion(turn)).reshape(3, 3)
+    def _poses(self) -> tuple[Points, Points]:
+        """Of every part: where it is, float64[N, 3], and how it is turned, float64[N, 3, 3]. Worked out from the joints as they are now:
+        Bullet's own link poses are those of one substep before."""
+        poses = []
+        for body, links in self._links.items():
+            poses += [self._bullet.getBasePositionAndOrientation(body)] * links.count(-1)
+            if moving := [link for link in links if link >= 0]:
+                poses += [state[4:6] for state in self._bullet.getLinkStates(body, moving, computeForwardKinematics=1)]
+        return np.array([place for place, _ in poses]), _rotations(np.array([turn for _, turn in poses]))
 
     def over(self, lens: Lens) -> Image.Image:
         """The painted backdrop with this moment's shadows, RGB."""
         lit, dark = painted(lens)
         mask = Image.new("L", (lens.width, lens.height), 0)
-        pen, matrix = ImageDraw.Draw(mask), lens.matrix()
-        for outline in self.outlines():
-            corners = _outline(np.column_stack([outline, np.zeros(len(outline))]), matrix, mask.size)
-            if corners:
-                pen.polygon(corners, fill=255)
+        pen, matrix, outlines = ImageDraw.Draw(mask), lens.matrix(), self.outlines()
+        clip = outlines @ matrix[:, :2].T + matrix[:, 3]
+        flat = (clip[..., :2] / clip[..., 3:] * (1, -1) + 1) * (np.array(mask.size) / 2)
+        for outline, corners, ahead in zip(outlines, flat, clip[..., 3].min(axis=1) > BEHIND, strict=True):
+            if ahead:
+                pen.polygon(corners.ravel().tolist(), fill=255)
+            elif cut := _outline(np.column_stack([outline, np.zeros(len(outline))]), matrix, mask.size):
+                pen.polygon(cut, fill=255)
         return Image.composite(dark, lit, mask.filter(ImageFilter.BoxBlur(max(1, lens.width // 150))))
+
+
+def _rotations(quaternions: Points) -> Points:
+    """Rotation matrices float64[N, 3, 3] of unit quaternions x, y, z, w float64[N, 4]."""
+    x, y, z, w = quaternions.T
+    rows = [1 - 2 * (y * y + z * z), 2 * (x * y - z * w), 2 * (x * z + y * w), 2 * (x * y + z * w), 1 - 2 * (x * x + z * z),
+            2 * (y * z - x * w), 2 * (x * z - y * w), 2 * (y * z + x * w), 1 - 2 * (x * x + y * y)]  # fmt: skip
+    return np.stack(rows, axis=1).reshape(-1, 3, 3)
 
 
 def _hull(size: tuple[float, float, float]) -> Points:
