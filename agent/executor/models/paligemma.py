@@ -106,7 +106,12 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     q = q.view(B, T, G, share, K).permute(0, 2, 3, 1, 4).reshape(B, G, share * T, K)
     if bias is not None:
         bias = bias.to(q.dtype).repeat(1, 1, share, 1)
-    out = F.scaled_dot_product_attention(q, k.transpose(1, 2), v.transpose(1, 2), attn_mask=bias)
+    k, v = k.transpose(1, 2), v.transpose(1, 2)
+    if q.requires_grad and q.dtype == torch.bfloat16 and q.device.type == "cpu":  # there the fused kernel's gradient takes 4 times as long
+        logits = (q * K**-0.5) @ k.transpose(-1, -2)
+        out = (logits if bias is None else logits + bias).softmax(dim=-1) @ v
+    else:
+        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
     return out.view(B, G, share, T, K).permute(0, 3, 1, 2, 4).reshape(B, T, N * K)
 
 
@@ -314,8 +319,9 @@ class Trunk(nn.Module):
             suffix = narrow.rest(suffix, seen[:, T:], gate, modulation[2 * i + 1])
         return self.expert.norm(suffix, modulation[-1])[0]
 
-    def prefill(self, prefix: Tensor, valid: Tensor | None) -> Cache:
-        """Run the prefix alone and keep its keys and values. valid bool[B, T], or None when there is no padding."""
+    def prefill(self, prefix: Tensor, valid: Tensor | None, layers: list[Tensor] | None = None) -> Cache:
+        """Run the prefix alone and keep its keys and values. valid bool[B, T], or None when there is no padding. `layers` is given the
+        prefix as it leaves each layer but the last."""
         T = prefix.shape[1]
         if valid is None:
             rope, bias = self.rope(torch.arange(T, device=prefix.device)), None
@@ -330,6 +336,8 @@ class Trunk(nn.Module):
             cache.values.append(v)
             if i < last:
                 prefix = block.rest(prefix, attend(q, k, v, bias), None)
+                if layers is not None:
+                    layers.append(prefix)
         return cache
 
     def extend(self, cache: Cache, suffix: Tensor, modulation: list[Tensor | None]) -> tuple[Tensor, Cache]:

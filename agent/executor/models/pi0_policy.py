@@ -22,9 +22,11 @@ from agent.executor.embodiment import Embodiment, Space
 from agent.executor.models.fast import Compile, FastPi0
 from agent.executor.models.pi0 import Pi0, to_mixed
 from agent.executor.models.preprocess import PaliGemmaTokenizer, Pi0Transforms, Scaling, Stats, Tokenizer, load_stats
+from agent.executor.models.small_files import is_small
+from agent.executor.models.small_policy import small_policy
 from agent.executor.models.weights import load_pi0
 from agent.executor.robots import embodiment
-from agent.types import Chunk, Frozen, Observation, Subtask
+from agent.types import Chunk, Frozen, Observation, Policy, Subtask
 
 
 class Pi0Setup(Frozen):
@@ -93,8 +95,10 @@ def delta_slots(space: Space, width: int) -> tuple[bool, ...] | None:
     return tuple(slot in slots for slot in range(width)) if slots else None
 
 
-def pi0_policy(checkpoint: Path) -> Pi0Policy:
-    """The policy in a checkpoint folder; raises ConfigError or WeightsError, which say what is missing."""
+def pi0_policy(checkpoint: Path) -> Policy:
+    """The policy in a checkpoint folder, small or large; raises ConfigError or WeightsError, which say what is missing."""
+    if is_small(checkpoint):
+        return small_policy(checkpoint)
     folder = Path(checkpoint) if Path(checkpoint).is_dir() else Path(checkpoint).parent
     setup = read_setup(folder / "policy.yaml")
     stats, tokenizer = load_stats(folder / setup.stats), PaliGemmaTokenizer(folder / setup.tokenizer)

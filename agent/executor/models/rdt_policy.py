@@ -23,9 +23,11 @@ from agent.executor.models.encoders import T5, ImageEncoder, Siglip, StoredWords
 from agent.executor.models.fast import Compile
 from agent.executor.models.rdt import RDT, Senses
 from agent.executor.models.rdt_fast import FastRDT
+from agent.executor.models.small_files import is_small
+from agent.executor.models.small_policy import small_policy
 from agent.executor.models.weights import load_rdt
 from agent.executor.robots import embodiment
-from agent.types import Array, Chunk, Frozen, Observation, Subtask
+from agent.types import Array, Chunk, Frozen, Observation, Policy, Subtask
 
 DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
 
@@ -106,8 +108,10 @@ class RDTPolicy:
         )
 
 
-def rdt_policy(checkpoint: Path) -> RDTPolicy:
-    """The policy in a checkpoint folder; raises ConfigError or WeightsError, which say what is missing."""
+def rdt_policy(checkpoint: Path) -> Policy:
+    """The policy in a checkpoint folder, small or large; raises ConfigError or WeightsError, which say what is missing."""
+    if is_small(checkpoint):
+        return small_policy(checkpoint)
     folder = Path(checkpoint) if Path(checkpoint).is_dir() else Path(checkpoint).parent
     setup = read_setup(folder / "policy.yaml")
     dtype = DTYPES[setup.dtype]

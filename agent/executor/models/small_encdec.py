@@ -1,0 +1,98 @@
+"""The small π0-small: an encoder reads pixels, words and state; a decoder of its own cross-attends to what it found. No joint trunk.
+
+Blocks, time modulation and Euler steps are those of π0-small (`pi0_small.py`); eyes, words and the pointing token those of the small π0,
+so that the two differ in one thing: whether the actions share the layers' attention with what is seen, or look at its end result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import cast
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from agent.executor.models.pi0 import StepCondition, time_embedding
+from agent.executor.models.pi0_small import DecoderBlock, EncoderBlock, Memory, Size, zero_linear
+from agent.executor.models.sampling import Guide, euler, flow_times, row_times
+from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
+from agent.executor.models.small_pi0 import LEAST_TIME, Drawn
+
+
+class SmallEncDec(nn.Module):
+    """Same inputs, loss and sampling as SmallPi0."""
+
+    def __init__(self, config: SmallConfig) -> None:
+        super().__init__()
+        self.small, self.horizon = config, config.horizon
+        D, size = config.width, Size(config.depth, config.width, config.heads, config.mlp)
+        self.eyes = Eyes(config, D)
+        self.words = nn.Embedding(config.vocab, D)
+        self.word_position = nn.Parameter(torch.randn(config.max_text, D) * 0.02)
+        self.state_in = nn.Linear(config.state, D)
+        self.encoder = cast(Sequence[EncoderBlock], nn.ModuleList(EncoderBlock(size) for _ in range(config.depth)))
+        self.encoder_norm = nn.LayerNorm(D)
+        if config.pointing:
+            self.pointer = Pointer(config, D)
+            self.point_in = nn.Sequential(nn.Linear(config.points + config.state, D), nn.GELU(approximate="tanh"), nn.Linear(D, D))
+        self.action_in, self.action_position = nn.Linear(config.action, D), nn.Parameter(torch.randn(config.horizon, D) * 0.02)
+        self.time_in, self.time_out = nn.Linear(D, D), nn.Linear(D, D)
+        self.decoder = cast(Sequence[DecoderBlock], nn.ModuleList(DecoderBlock(size, D) for _ in range(config.depth)))
+        self.last_modulation, self.action_out = zero_linear(D, 2 * D), nn.Linear(D, config.action)
+
+    def look(self, senses: Senses) -> tuple[Memory, Pointing | None]:
+        """Keys and values for each decoder block, and where the named things are believed to be."""
+        seen = self.eyes(senses.images)
+        words = self.words(senses.tokens) + self.word_position[: senses.tokens.shape[1]]
+        x, pointing = torch.cat([seen, self.state_in(senses.state)[:, None], words], dim=1), None
+        state, mask = seen.shape[1], None
+        if senses.valid is not None:
+            mask = torch.cat([senses.valid.new_ones(len(x), state + 1), senses.valid], dim=1)[:, None, None]
+        for layer, block in enumerate(self.encoder, start=1):
+            x = block(x, mask)
+            if layer == self.small.tap and self.small.pointing:
+                pointing = self.pointer(x[:, :state])
+                told = self.point_in(torch.cat([pointing.place.flatten(1), senses.state], dim=1))
+                x = torch.cat([x[:, :state], x[:, state : state + 1] + told[:, None], x[:, state + 1 :]], dim=1)
+        x = self.encoder_norm(x)
+        return Memory([block.cross_attention.look(x) for block in self.decoder], mask), pointing
+
+    def condition(self, t: Tensor) -> StepCondition:
+        """Flow times float[B, R] → the modulation of every decoder block, and of the last norm."""
+        embedded = time_embedding(t, self.small.width).to(self.time_in.weight.dtype)
+        c = F.silu(self.time_out(F.silu(self.time_in(embedded))))
+        return StepCondition(None, [*(block.modulate(c) for block in self.decoder), self.last_modulation(c)])
+
+    def clean(self, memory: Memory, x: Tensor, condition: StepCondition) -> Tensor:
+        """The clean actions that x [B, H, A] is believed to come from, float32[B, H, A]."""
+        y = self.action_in(x.to(self.action_in.weight.dtype)) + self.action_position
+        *modulations, last = [m for m in condition.modulation if m is not None]
+        for block, (k, v), modulation in zip(self.decoder, memory.seen, modulations, strict=True):
+            y = block(y, k, v, memory.mask, modulation)
+        scale, shift = last.chunk(2, dim=-1)
+        return self.action_out(F.layer_norm(y, y.shape[-1:], eps=1e-6) * (1 + scale) + shift).float()
+
+    def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, weight: Tensor) -> tuple[Tensor, Pointing | None]:
+        """See SmallPi0.losses."""
+        memory, pointing = self.look(senses)
+        draws = len(drawn.t) // len(actions)
+        seen = [(k.repeat(draws, 1, 1, 1), v.repeat(draws, 1, 1, 1)) for k, v in memory.seen]
+        memory = Memory(seen, None if memory.mask is None else memory.mask.repeat(draws, 1, 1, 1))
+        actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
+        free = torch.arange(self.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
+        t = drawn.t[:, None, None]
+        x = torch.where(free, t * drawn.noise + (1 - t) * actions, actions)
+        times = torch.where(free[..., 0], drawn.t[:, None], 0.0)
+        missed = (self.clean(memory, x, self.condition(times)) - actions) ** 2
+        counts = weight * free
+        return (missed * counts / t.clamp(min=LEAST_TIME)).sum() / (counts.sum().clamp(min=1) * actions.shape[2]), pointing
+
+    def denoise(self, memory: Memory, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
+        """Noise float32[B, H, A] → a chunk, in `steps` Euler steps from t = 1 to t = 0."""
+        times = flow_times(steps, noise_at=1)
+        conditions = self.condition(row_times(times, self.horizon, guide, noise_at=1).to(noise.device).view(steps, -1))
+        return euler(lambda x, k: (x - self.clean(memory, x, conditions.at(k))) / times[k], noise, times, guide, noise_at=1)
+
+
+__all__ = ["SmallEncDec"]

@@ -1,0 +1,113 @@
+"""A small policy's folder: model.safetensors, and config.json with all that it takes to use them.
+
+    config.json    family, sizes, words it knows, means and deviations of its numbers, how it was trained, and the sha256 of the weights
+
+The hash is checked at load: weights and description belong together, and a file that was cut off or exchanged is told from its card.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import hashlib
+import json
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor
+
+from agent.errors import WeightsError
+from agent.executor.models.small import SmallConfig, config_from_json
+from agent.executor.models.small_encdec import SmallEncDec
+from agent.executor.models.small_pi0 import SmallPi0
+from agent.executor.models.small_rdt import SmallRDT
+from agent.executor.models.small_space import Space
+from agent.executor.models.small_words import Vocabulary
+from agent.executor.models.weights import check_keys
+
+FORMAT = "saydo-small"
+WEIGHTS, CARD = "model.safetensors", "config.json"
+SmallModel = SmallPi0 | SmallEncDec | SmallRDT
+MODELS: Mapping[str, Any] = {"pi0": SmallPi0, "pi0-small": SmallEncDec, "rdt": SmallRDT}
+
+
+@dataclass(frozen=True, eq=False)
+class Small:
+    """A small policy, whole: what is in its folder."""
+
+    model: SmallModel
+    config: SmallConfig
+    space: Space
+    vocabulary: Vocabulary
+    trained: Mapping[str, Any] = field(default_factory=dict)
+    """How the weights came about: data, samples, seeds, command. For people."""
+
+
+def make_model(config: SmallConfig) -> SmallModel:
+    model: SmallModel = MODELS[config.family](config)
+    return model.to(memory_format=torch.channels_last)
+
+
+def is_small(folder: str | Path) -> bool:
+    """True if the folder holds a small policy."""
+    try:
+        raw = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return False
+    return isinstance(raw, dict) and raw.get("format") == FORMAT
+
+
+def save_small(small: Small, folder: str | Path, tensors: Mapping[str, Tensor] | None = None) -> None:
+    """Write the folder, each file whole or not at all; `tensors`: weights to write instead of the model's own, such as their average."""
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    values = {name: value.detach().cpu().contiguous() for name, value in (tensors or small.model.state_dict()).items()}
+    part = folder / f"{WEIGHTS}.{os.getpid()}.part"
+    save_file(values, str(part))
+    card = {
+        "format": FORMAT,
+        "config": dataclasses.asdict(small.config),
+        "words": list(small.vocabulary.words),
+        "space": small.space.to_json(),
+        "trained": dict(small.trained),
+        "parameters": sum(value.numel() for value in values.values()),
+        "sha256": digest(part),
+    }
+    os.replace(part, folder / WEIGHTS)
+    part = folder / f"{CARD}.{os.getpid()}.part"
+    part.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, folder / CARD)
+
+
+def load_small(folder: str | Path) -> Small:
+    """In evaluation mode, gradients off. Raises WeightsError, which says what does not fit."""
+    folder = Path(folder)
+    if not is_small(folder):
+        raise WeightsError(f"{folder} holds no small policy: there is no {CARD} of the format {FORMAT}. Make one with `saydo train`.")
+    card = json.loads((folder / CARD).read_text(encoding="utf-8"))
+    if not (folder / WEIGHTS).is_file():
+        raise WeightsError(f"{folder / WEIGHTS} is missing, which {CARD} describes.")
+    found = digest(folder / WEIGHTS)
+    if found != card["sha256"]:
+        raise WeightsError(f"{folder / WEIGHTS} is not the file that {CARD} describes: its sha256 begins with {found[:12]}, "
+                           f"the card's with {card['sha256'][:12]}. Fetch both again, together.")  # fmt: skip
+    config = config_from_json(card["config"])
+    model, tensors = make_model(config), load_file(str(folder / WEIGHTS))
+    wanted = {name: tuple(value.shape) for name, value in model.state_dict().items()}
+    check_keys(wanted, {name: tuple(value.shape) for name, value in tensors.items()}, folder / WEIGHTS)
+    model.load_state_dict(tensors)
+    model.eval().requires_grad_(False)
+    return Small(model, config, Space.from_json(card["space"]), Vocabulary(tuple(card["words"]), config.max_text), card["trained"])
+
+
+def digest(path: Path) -> str:
+    """sha256 of a file, hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+__all__ = ["Small", "SmallModel", "digest", "is_small", "load_small", "make_model", "save_small"]

@@ -1,0 +1,162 @@
+"""The small RDT: RDT's denoiser, diffusion and 128-slot space, over small eyes and words that were trained with it.
+
+    pixels → eyes ┐
+    words  ───────┴→ two blocks that read both together → image tokens, word tokens → cross-attention, in turn, as in RDT
+                                  └→ heat maps → what they point at, in slots 103 … of the state
+
+So the denoiser is RDT itself at another size: its state token carries where the named things are believed to be, in slots of the unified
+space that have no meaning of their own. The mask tells, as ever, which slots exist; a control frequency token tells how long a row lasts.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from agent.executor.models.diffusion import TRAIN_STEPS, add_noise
+from agent.executor.models.pi0_small import EncoderBlock, Size
+from agent.executor.models.rdt import RDT, Memory, RDTConfig
+from agent.executor.models.rdt import Senses as RDTSenses
+from agent.executor.models.sampling import Guide
+from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
+from agent.executor.models.small_pi0 import Drawn
+from agent.executor.models.small_space import RESERVED, has_slots
+
+DROP = 0.1
+"""Probability of taking away each sense of a sample in training."""
+GIVEN = 127
+"""The slot in which an action row says whether it is given (1: promised to the robot already) or to be made (0)."""
+ENCODER = 2
+"""Blocks that read pixels and words together."""
+
+
+def shape(config: SmallConfig) -> RDTConfig:
+    """The same sizes as an RDT config."""
+    return RDTConfig(
+        width=config.width, depth=config.depth, heads=config.heads, horizon=config.horizon, action=config.action,
+        words_width=config.width, image_width=config.width, words=config.max_text,
+        grid=(1, len(config.cameras), -(config.grid**2)), words_adaptor="linear", image_adaptor="linear", steps=config.steps,
+    )  # fmt: skip
+
+
+class Encoder(nn.Module):
+    """Pixels and words, read together: image tokens [B, V*P, D] and word tokens [B, L, D]."""
+
+    def __init__(self, config: SmallConfig) -> None:
+        super().__init__()
+        width = config.width
+        self.eyes = Eyes(config, width)
+        self.words = nn.Embedding(config.vocab, width)
+        nn.init.normal_(self.words.weight, std=0.5)
+        self.position = nn.Parameter(torch.randn(config.max_text, width) * 0.02)
+        size = Size(ENCODER, width, config.heads, config.mlp)
+        self.blocks = nn.ModuleList(EncoderBlock(size) for _ in range(ENCODER))
+        self.norm = nn.LayerNorm(width)
+
+    def forward(self, senses: Senses) -> tuple[Tensor, Tensor]:
+        seen = self.eyes(senses.images)
+        words = self.words(senses.tokens) + self.position[: senses.tokens.shape[1]]
+        x, mask = torch.cat([seen, words], dim=1), None
+        if senses.valid is not None:
+            mask = torch.cat([senses.valid.new_ones(seen.shape[:2]), senses.valid], dim=1)[:, None, None]
+        for block in self.blocks:
+            x = block(x, mask)
+        x = self.norm(x)
+        return x[:, : seen.shape[1]], x[:, seen.shape[1] :]
+
+
+class SmallRDT(nn.Module):
+    """RDT behind an encoder of its own."""
+
+    def __init__(self, config: SmallConfig) -> None:
+        super().__init__()
+        self.small = config
+        self.horizon = config.horizon
+        self.encoder = Encoder(config)
+        self.rdt = RDT(shape(config))
+        self.silence = nn.Parameter(torch.zeros(1, config.width))
+        if config.pointing:
+            self.pointer = Pointer(config, config.width)
+        has = torch.from_numpy(has_slots())
+        has[RESERVED : RESERVED + config.points] = 1
+        has[GIVEN] = 1
+        self.register_buffer("has", has, persistent=False)
+
+    has: Tensor
+
+    def look(self, senses: Senses, hz: Tensor) -> tuple[RDTSenses, Pointing | None]:
+        """What RDT is told: hz float[B], the control rate of the robot."""
+        images, words = self.encoder(senses)
+        state, pointing = senses.state, None
+        if self.small.pointing:
+            pointing = self.pointer(images)
+            told = pointing.place.flatten(1)
+            state = torch.cat([state[:, :RESERVED], told, state[:, RESERVED + told.shape[1] :]], dim=1)
+        has = self.has.expand(len(state), -1)
+        return RDTSenses(words, senses.valid, images, state, has, hz), pointing
+
+    def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, hz: Tensor, weight: Tensor,
+               generator: torch.Generator) -> tuple[Tensor, Pointing | None]:  # fmt: skip
+        """Mean square error of the clean actions [B, H, 128]; `drawn`: K draws, its t being diffusion steps, int64[K*B].
+
+        weight [B, H, 1], 0 for rows beyond the robot's. Words, frequency and the mask of slots are taken away at random, as in RDT's
+        recipe; views are taken away before, in pixels; the state stays, for without it nobody knows where relative rows begin.
+        """
+        told, pointing = self.look(senses, hz)
+        told = self.without(told, generator)
+        draws = len(drawn.t) // len(actions)
+        memories = [Memory(m.k.repeat(draws, 1, 1, 1), m.v.repeat(draws, 1, 1, 1), _repeat(m.mask, draws)) for m in self.rdt.remember(told)]
+        told = replace(told, state=told.state.repeat(draws, 1), has=told.has.repeat(draws, 1), hz=told.hz.repeat(draws))
+        actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
+        given = torch.arange(self.horizon, device=actions.device)[None, :, None] < drawn.given[:, None, None]
+        noisy = with_given(add_noise(actions, drawn.noise, drawn.t), actions, given)
+        missed = (self.rdt.denoise(noisy, drawn.t, told, memories).float() - actions) ** 2
+        counts = weight * ~given
+        return (missed * counts).sum() / (counts.sum().clamp(min=1) * self.has.sum()), pointing
+
+    def without(self, told: RDTSenses, generator: torch.Generator) -> RDTSenses:
+        """Words → silence, frequency → 0, mask → none, each with probability DROP."""
+        batch, device = len(told.hz), told.hz.device
+
+        def lost(*shape: int) -> Tensor:
+            return (torch.rand(batch, *shape, generator=generator) < DROP).to(device)
+
+        gone = lost()
+        words = torch.where(gone[:, None, None], self.silence.to(told.words), told.words)
+        return replace(told, words=words, hz=torch.where(lost(), 0, told.hz), has=torch.where(lost(1), 0, told.has))
+
+    @torch.no_grad()
+    def sample(self, senses: Senses, noise: Tensor, hz: Tensor, steps: int | None = None, guide: Guide | None = None) -> Tensor:
+        """Noise [B, H, 128] → rows in the same slots, by DPM-Solver++(2M). A guide's `frozen` rows are given, as in training."""
+        told, _ = self.look(senses, hz)
+        memories = self.rdt.remember(told)
+        target, frozen = (torch.zeros_like(noise), 0) if guide is None else (guide.target, guide.frozen)
+        given = (torch.arange(self.horizon, device=noise.device) < frozen)[None, :, None]
+
+        def denoise(x: Tensor, *rest: Any) -> Tensor:
+            return self.rdt.denoise(with_given(x, target, given), *rest)
+
+        pull = guide if guide is not None and not frozen else None
+        made = self.rdt.walk(told, noise, lambda: memories, steps, pull, denoise)
+        return torch.where(given, target, made)
+
+
+def with_given(noisy: Tensor, clean: Tensor, given: Tensor) -> Tensor:
+    """Rows as the denoiser sees them: given ones clean, and each says in slot GIVEN which it is. given bool[B or 1, H, 1]."""
+    mixed = torch.where(given, clean, noisy)
+    return torch.cat([mixed[..., :GIVEN], given.to(mixed).expand(len(mixed), -1, -1)], dim=-1)
+
+
+def _repeat(mask: Tensor | None, times: int) -> Tensor | None:
+    return None if mask is None else mask.repeat(times, 1, 1, 1)
+
+
+def training_steps(count: int, generator: torch.Generator) -> Tensor:
+    """Diffusion steps, int64[count], uniform."""
+    return torch.randint(TRAIN_STEPS, (count,), generator=generator)
+
+
+__all__ = ["DROP", "GIVEN", "SmallRDT", "shape", "training_steps"]

@@ -1,0 +1,209 @@
+"""What training does to a batch of demonstrations: the loss of a small policy, and how far off its answers are on frames it never saw.
+
+Every draw of randomness comes from a generator that the loop seeds with the number of the step, so that training is a function of data,
+settings and seed, and goes on after a kill as if nothing had been.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from agent.executor.models.pi0 import training_time
+from agent.executor.models.small import GREY, Pointing, Senses, SmallConfig, pointing_error
+from agent.executor.models.small_files import Small, load_small, make_model, save_small
+from agent.executor.models.small_pi0 import Drawn
+from agent.executor.models.small_policy import SmallPolicy
+from agent.executor.models.small_rdt import DROP, SmallRDT, training_steps
+from agent.executor.models.small_space import RATE_HZ, Space, slowed
+from agent.executor.models.small_words import Vocabulary, hide
+from agent.types import Array
+
+Batch = Mapping[str, Any]
+"""As `dataset.Samples.batch` returns it."""
+RDT_RATES = (20, 10)
+
+
+class Demonstrations(Protocol):
+    """What is needed of `dataset.Samples`."""
+
+    tasks: list[str]
+
+    def __len__(self) -> int: ...
+
+    def batch(self, indices: Array) -> Batch: ...
+
+    def column(self, name: str) -> Any: ...
+
+
+class Learner(Protocol):
+    """Something that can be trained."""
+
+    model: nn.Module
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        """The number to lower, and its parts to write down."""
+        ...
+
+    def check(self, batch: Batch) -> dict[str, float]:
+        """How far off the answers to held-out frames are."""
+        ...
+
+    def export(self, folder: Path, tensors: Mapping[str, Tensor] | None, trained: Mapping[str, Any]) -> None:
+        """Write a checkpoint that policies are made of; `tensors` instead of the model's own weights."""
+        ...
+
+
+@dataclass(frozen=True)
+class Choices:
+    """What may be chosen about a sample's training; the defaults are those of what ships."""
+
+    draws: int = 3
+    """Of noise and time, for one reading of the pictures."""
+    pointing: float = 0.2
+    """Weight of the heat maps' loss."""
+    hidden_words: float = 0.05
+    light: float = 0.1
+    """How far brightness and each colour's share may be off, as a fraction."""
+    longest_prefix: int = 8
+    """Rows that may be given; half of all draws have none."""
+    slow: float = 0.3
+    """RDT: share of samples at its lower rate."""
+
+
+class SmallLearner:
+    """π0, π0-small or RDT, small."""
+
+    def __init__(self, small: Small, choices: Choices, device: str = "cpu") -> None:
+        self.small, self.choices, self.device = small, choices, device
+        self.model: nn.Module = small.model.to(device).train().requires_grad_(True)
+        self.is_rdt = isinstance(small.model, SmallRDT)
+
+    @classmethod
+    def fresh(cls, data: Demonstrations, config: SmallConfig, choices: Choices, seed: int, device: str = "cpu") -> SmallLearner:
+        """With numbers and words fitted to the data, and weights from the seed."""
+        vocabulary = Vocabulary.of(data.tasks, config.max_text)
+        rdt = config.family == "rdt"
+        rates = RDT_RATES if rdt else (RATE_HZ,)
+        space = Space.fit(data.column("observation.state"), data.column("chunk"), "slots" if rdt else "pose", rates)
+        torch.manual_seed(seed)
+        sizes = replace(config, vocab=len(vocabulary), action=space.width)
+        if rdt:
+            sizes = replace(sizes, state=space.width, steps=5)
+        return cls(Small(make_model(sizes), sizes, space, vocabulary), choices, device)
+
+    @classmethod
+    def further(cls, folder: Path, choices: Choices, device: str = "cpu") -> SmallLearner:
+        """From the weights, numbers and words of a folder."""
+        return cls(load_small(folder), choices, device)
+
+    def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
+        senses = self.senses(batch, generator)
+        count, draws = len(batch["state"]), self.choices.draws
+        given = torch.randint(self.choices.longest_prefix + 1, (draws * count,), generator=generator)
+        given = given * (torch.rand(draws * count, generator=generator) < 0.5)
+        shape = (draws * count, self.small.config.horizon, self.small.space.width)
+        noise = torch.randn(shape, generator=generator).to(self.device)
+        if isinstance(self.small.model, SmallRDT):
+            rates = self.rates(count, generator)
+            actions, weight = self.targets(batch, rates)
+            drawn = Drawn(noise, training_steps(draws * count, generator).to(self.device), given.to(self.device))
+            hz = torch.tensor(rates, dtype=torch.float32, device=self.device)
+            motion, pointing = self.small.model.losses(senses, actions, drawn, hz, weight, generator)
+        else:
+            actions, weight = self.targets(batch, [RATE_HZ] * count)
+            time = training_time(torch.rand(draws * count, generator=generator))
+            motion, pointing = self.small.model.losses(senses, actions, Drawn(noise, time.to(self.device), given.to(self.device)), weight)
+        total, parts = motion, {"motion": motion.detach()}
+        if pointing is not None:
+            heat = self.pointed(pointing, batch)
+            total, parts["pointing"] = total + self.choices.pointing * heat, heat.detach()
+        return total, parts
+
+    def senses(self, batch: Batch, generator: torch.Generator | None = None) -> Senses:
+        """The batch as the network is given it; with a generator, as in training: other light, words hidden, RDT's views lost."""
+        images = torch.from_numpy(batch["images"]).permute(0, 1, 4, 2, 3)  # [B, V, 3, H, W]
+        tokens, valid = self.small.vocabulary.encode(batch["words"])
+        if generator is not None:
+            images = lit(images.to(self.device), self.choices.light, generator)
+            tokens = hide(tokens, self.choices.hidden_words, generator)
+            if self.is_rdt:
+                lost = torch.rand(images.shape[:2], generator=generator) < DROP
+                images = torch.where(lost[..., None, None, None].to(self.device), GREY / 127.5 - 1, images)
+        state = torch.from_numpy(self.small.space.sensed(batch["state"]))
+        return Senses(images, tokens, None if bool(valid.all()) else valid, state).to(self.device)
+
+    def rates(self, count: int, generator: torch.Generator) -> list[int]:
+        slow = torch.rand(count, generator=generator) < self.choices.slow
+        return [RDT_RATES[int(is_slow)] for is_slow in slow]
+
+    def targets(self, batch: Batch, rates: Sequence[int]) -> tuple[Tensor, Tensor]:
+        """Rows as the network learns them, float32[B, H, width], and their weights [B, H, 1]: 0 beyond the horizon of the rate."""
+        config, space = self.small.config, self.small.space
+        actions = np.zeros((len(rates), config.horizon, space.width), np.float32)
+        weight = np.zeros((len(rates), config.horizon, 1), np.float32)
+        for rate in set(rates):
+            at = [i for i, own in enumerate(rates) if own == rate]
+            rows = space.rows(slowed(batch["chunk"][at], RATE_HZ // rate), batch["state"][at], rate)
+            actions[at, : rows.shape[1]], weight[at, : rows.shape[1]] = rows, 1
+        return torch.from_numpy(actions).to(self.device), torch.from_numpy(weight).to(self.device)
+
+    def pointed(self, pointing: Pointing, batch: Batch) -> Tensor:
+        """The heat maps' loss, a scalar."""
+        return self.small.model.pointer.loss(pointing, self.points(batch))
+
+    def points(self, batch: Batch) -> Tensor:
+        """float32[B, V, N, 3]: u and v from 0..1 to -1..1, and whether it is seen."""
+        points = torch.from_numpy(batch["points"])
+        return torch.cat([points[..., :2] * 2 - 1, points[..., 2:]], dim=-1).to(self.device)
+
+    @torch.no_grad()
+    def check(self, batch: Batch) -> dict[str, float]:
+        """`error_cm`: distance of row 16 (the last that is usually carried out) from the demonstration's; of the hand's place only.
+
+        `grip`: share of rows whose gripper is on the right side of half open; `pointing_px`, `in_view`: see small.pointing_error.
+        """
+        self.model.eval()
+        policy, config = SmallPolicy(self.small, device=self.device), self.small.config
+        senses = self.senses(batch)
+        shape = (len(batch["state"]), config.horizon, self.small.space.width)
+        rows = policy.sample(senses, torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device))
+        chunk = self.small.space.chunk(rows.float().cpu().numpy(), batch["state"])
+        away = np.linalg.norm(chunk[..., :3] - batch["chunk"][..., :3], axis=-1)
+        turn = np.abs(chunk[..., 5] - batch["chunk"][..., 5])
+        grip = (chunk[..., 6] > 0.5) == (batch["chunk"][..., 6] > 0.5)
+        row = config.horizon // 2 - 1
+        found = {"error_cm": 100 * float(away[:, row].mean()), "turn_rad": float(turn[:, row].mean()), "grip": float(grip.mean())}
+        if config.pointing:
+            off, seen = pointing_error(self.looked(senses), self.points(batch))
+            found |= {"pointing_px": config.image * float(off), "in_view": float(seen)}
+        self.model.train()
+        return found
+
+    def looked(self, senses: Senses) -> Pointing:
+        """Where the named things are believed to be."""
+        model = self.small.model
+        hz = torch.full((len(senses.state),), float(RATE_HZ), device=self.device)
+        pointing = (model.look(senses, hz) if isinstance(model, SmallRDT) else model.look(senses))[1]
+        assert pointing is not None
+        return pointing
+
+    def export(self, folder: Path, tensors: Mapping[str, Tensor] | None, trained: Mapping[str, Any]) -> None:
+        save_small(Small(self.small.model, self.small.config, self.small.space, self.small.vocabulary, trained), folder, tensors)
+
+
+def lit(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:
+    """uint8[B, V, 3, H, W] → float32 in -1..1, in another light: brightness and each channel's gain off by up to `amount`, by picture."""
+    shape = images.shape[:2]
+    gain = 1 + amount * (2 * torch.rand(*shape, 3, 1, 1, generator=generator) - 1)
+    shift = amount * (2 * torch.rand(*shape, 1, 1, 1, generator=generator) - 1)
+    return (images.float() / 127.5 - 1) * gain.to(images.device) + shift.to(images.device)
+
+
+__all__ = ["Batch", "Choices", "Demonstrations", "Learner", "SmallLearner", "lit"]

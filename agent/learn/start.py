@@ -1,0 +1,108 @@
+"""From a command line to a run of training: what is built, in which process, and how it goes on after a kill."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from agent.errors import ConfigError, hint
+from agent.executor.models.small import FAMILIES, SmallConfig
+from agent.executor.models.small_files import is_small
+from agent.learn.dataset import Samples
+from agent.learn.gate import closed_loop
+from agent.learn.learner import Choices, Learner, SmallLearner
+from agent.learn.team import Alone, run_team
+from agent.learn.train import Plan, Training
+
+
+@dataclass(frozen=True)
+class Order:
+    """Everything that a run depends on besides the data and the code; run.json."""
+
+    family: str
+    data: str
+    plan: Plan
+    init: str | None = None
+    """A checkpoint to start from: a small policy's folder, or a full-size π0's or RDT's with its policy.yaml."""
+    lora: int | None = None
+    """Rank of the low-rank updates that are trained instead of a full-size checkpoint's weights; None: all weights."""
+    choices: Choices = field(default_factory=Choices)
+    sizes: Mapping[str, Any] = field(default_factory=dict)
+    """Changes to SmallConfig: {"pointing": false}."""
+    gates: tuple[str, ...] = ()
+    """Task templates that are tried in closed loop."""
+    episodes: int = 10
+    """Of each template."""
+
+    def __post_init__(self) -> None:
+        if self.family not in FAMILIES:
+            raise ConfigError(f"There is no family '{self.family}'. Families: {', '.join(FAMILIES)}.{hint(self.family, FAMILIES)}")
+        known = SmallConfig.__dataclass_fields__
+        for name in self.sizes:
+            if name not in known:
+                raise ConfigError(f"Small policies have no size '{name}'. Sizes: {', '.join(known)}.{hint(name, known)}")
+
+
+def train(order: Order, say: Callable[[str], None] = print) -> Path:
+    """Carry the order out, or go on with it; returns the folder of the checkpoint."""
+    out = Path(order.plan.out)
+    out.mkdir(parents=True, exist_ok=True)
+    note = out / "run.json"
+    if note.is_file() and (there := read_order(note)) != order:
+        other = [f"{k}: {v!r}, now {asdict(order)[k]!r}" for k, v in asdict(there).items() if v != asdict(order)[k]]
+        raise ConfigError(f"{out} holds another run ({'; '.join(other)}). Give another --out, or the same options to go on.")
+    part = note.with_suffix(".part")
+    part.write_text(json.dumps(asdict(order), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    os.replace(part, note)
+    run_team(order.plan.processes, work, order, say)
+    return out / "policy"
+
+
+def read_order(path: Path) -> Order:
+    """The inverse of what `train` writes to run.json."""
+    raw = json.loads(path.read_text(encoding="utf-8"))
+    parts = {"plan": Plan(**raw["plan"]), "choices": Choices(**raw["choices"]), "gates": tuple(raw["gates"])}
+    return Order(**{**raw, **parts})
+
+
+def work(team: Alone, order: Order, say: Callable[[str], None]) -> None:
+    """One process's part."""
+    learner = make_learner(order, Samples(order.data))
+    gate = partial(try_out, order) if order.gates else None
+    Training(order.plan, team, learner, lambda: Samples(order.data), gate, say).run()
+
+
+def make_learner(order: Order, data: Samples) -> Learner:
+    """Fresh, from a small policy, or around a full-size one. A run that goes on takes numbers and words from its own checkpoint."""
+    plan = order.plan
+    own = Path(plan.out) / "policy"
+    if is_small(own) and (Path(plan.out) / "state.pt").is_file():
+        return SmallLearner.further(own, order.choices, plan.device)
+    if order.init is None:
+        return SmallLearner.fresh(data, SmallConfig(family=order.family, **order.sizes), order.choices, plan.seed, plan.device)  # type: ignore[arg-type]
+    if is_small(order.init):
+        return SmallLearner.further(Path(order.init), order.choices, plan.device)
+    from agent.learn.large import large_learner
+
+    return large_learner(order.family, Path(order.init), order.lora, plan.seed, plan.device)
+
+
+def try_out(order: Order, checkpoint: Path) -> dict[str, Any]:
+    return closed_loop("rdt" if order.family == "rdt" else "pi0", checkpoint, order.gates, order.episodes)
+
+
+def choose_device(wanted: str) -> str:
+    """`auto`: an accelerator if torch sees one."""
+    if wanted != "auto":
+        return wanted
+    return "cuda" if torch.cuda.is_available() else "cpu"
+
+
+__all__ = ["Order", "choose_device", "make_learner", "read_order", "train"]

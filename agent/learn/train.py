@@ -1,0 +1,266 @@
+"""`saydo train`: from demonstrations to a checkpoint; the same loop for every family, on a CPU or an accelerator.
+
+    out/run.json        what was asked for; `saydo train --out DIR` alone goes on with it
+    out/state.pt        weights, their average, the optimiser and the count of samples: written whole every few minutes
+    out/metrics.jsonl   one line each for progress, checks on held-out frames and closed-loop gates
+    out/curves.svg      the same as a picture
+    out/policy/         the average of the weights as a checkpoint: `saydo run --policy pi0 --checkpoint out/policy`
+
+After a kill the same command goes on from state.pt. With `samples` the run then ends with the very weights that it would have had: which
+frames a step takes, their noise and their augmentation follow from the seed and the number of the step.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from agent.errors import ConfigError
+from agent.learn.curves import draw_curves
+from agent.learn.learner import Batch, Demonstrations, Learner
+from agent.learn.schedule import Average, Precision, choose_precision, learning_rate, trained
+from agent.learn.team import Alone
+from agent.types import Array
+
+HELD_OUT = 40
+"""Frames whose world's seed is the last of so many are checked on and never trained on."""
+CHECKED = 128
+"""Held-out frames of one check."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How a run goes. One of `samples` and `minutes` says how long."""
+
+    out: str
+    samples: int | None = None
+    minutes: float | None = None
+    batch: int = 32
+    rate: float = 1e-3
+    decay: float = 0.998
+    weight_decay: float = 1e-4
+    clip: float = 1.0
+    seed: int = 0
+    device: str = "cpu"
+    precision: Precision = "auto"
+    processes: int = 1
+    save_minutes: float = 3.0
+    check_samples: int = 8000
+    gate_minutes: float | None = None
+    """How often the checkpoint so far is tried in closed loop; None: never."""
+
+    def __post_init__(self) -> None:
+        if (self.samples is None) == (self.minutes is None):
+            raise ConfigError("Say how long to train: --samples N or --minutes N, one of them.")
+        if self.batch % self.processes:
+            raise ConfigError(f"A batch of {self.batch} cannot be shared evenly by {self.processes} processes.")
+
+
+@dataclass
+class Progress:
+    """Where a run stands; what state.pt remembers besides tensors."""
+
+    step: int = 0
+    samples: int = 0
+    seconds: float = 0.0
+    """Of training itself, over all starts."""
+    starts: int = 0
+
+
+class Training:
+    """One run, or one process's part of it."""
+
+    def __init__(self, plan: Plan, team: Alone, learner: Learner, open_data: Callable[[], Demonstrations],
+                 gate: Callable[[Path], dict[str, Any]] | None = None, say: Callable[[str], None] = print) -> None:  # fmt: skip
+        self.plan, self.team, self.learner, self.open_data, self.gate, self.say = plan, team, learner, open_data, gate, say
+        self.out = Path(plan.out)
+        self.model = learner.model
+        self.dtype = choose_precision(plan.precision, plan.device)
+        self.average = Average(self.model, plan.decay)
+        self.optimiser = torch.optim.AdamW(trained(self.model), plan.rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay,
+                                           fused=plan.device == "cpu" or plan.device.startswith("cuda"))  # fmt: skip
+        self.at = Progress()
+        self.sums: dict[str, float] = {}
+        self.first = team.rank == 0
+
+    # --- the loop -----------------------------------------------------------------------------------------------------------
+
+    def run(self) -> None:
+        """Train to the end of the plan."""
+        self.restore()
+        self.at.starts += 1
+        self.began, self.before = time.monotonic(), self.at.seconds
+        self.saved, self.gated, self.told = self.began, self.began, (self.began, self.at.samples)
+        self.read_data()
+        with ThreadPoolExecutor(1) as ahead:
+            for batch in self.batches(ahead):
+                self.step(batch)
+                self.now_and_then()
+        if self.first:
+            self.check()
+            self.save()
+            if self.gate is not None:
+                self.try_out()
+
+    def read_data(self) -> None:
+        """Open the demonstrations as they are now; those still being collected have grown since the last time."""
+        self.data = self.open_data()
+        seeds = self.data.column("seed")
+        self.fit = np.flatnonzero(seeds % HELD_OUT != HELD_OUT - 1)
+        self.apart = np.flatnonzero(seeds % HELD_OUT == HELD_OUT - 1)
+        if len(self.fit) == 0:
+            raise ConfigError("There is no frame to train on in these data.")
+
+    def batches(self, ahead: ThreadPoolExecutor) -> Iterator[Batch]:
+        """This process's share of every batch, read one step ahead, until the plan is fulfilled."""
+        step = self.at.step
+        coming = ahead.submit(self.data.batch, self.indices(step))
+        while self.team.agree(self.done()) < 1:
+            batch, step = coming.result(), step + 1
+            coming = ahead.submit(self.data.batch, self.indices(step))
+            yield batch
+
+    def indices(self, step: int) -> Array:
+        rng = np.random.default_rng((self.plan.seed, step))
+        chosen = self.fit[rng.integers(len(self.fit), size=self.plan.batch)]
+        return chosen[self.team.rank :: self.team.size]
+
+    def done(self) -> float:
+        """0 … 1."""
+        if self.plan.samples is not None:
+            return self.at.samples / self.plan.samples
+        assert self.plan.minutes is not None
+        return self.at.seconds / 60 / self.plan.minutes
+
+    def step(self, batch: Batch) -> None:
+        plan = self.plan
+        generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + self.at.step * self.team.size + self.team.rank)
+        rate = learning_rate(plan.rate, self.at.step, self.team.agree(self.done()))
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        with torch.autocast(plan.device.split(":")[0], torch.bfloat16, enabled=self.dtype == torch.bfloat16):
+            loss, parts = self.learner.loss(batch, generator)
+        self.optimiser.zero_grad()
+        loss.backward()
+        self.team.average(self.model)
+        norm = torch.nn.utils.clip_grad_norm_(trained(self.model), plan.clip)
+        self.optimiser.step()
+        self.average.update(self.model, self.at.step)
+        self.at.step += 1
+        self.at.samples += plan.batch
+        self.at.seconds = self.before + time.monotonic() - self.began
+        for name, value in {**parts, "norm": norm}.items():
+            self.sums[name] = self.sums.get(name, 0.0) + float(value)
+        self.sums["rate"], self.sums["steps"] = rate, self.sums.get("steps", 0) + 1
+
+    # --- what is told and kept ----------------------------------------------------------------------------------------------
+
+    def now_and_then(self) -> None:
+        if not self.first:
+            return
+        now, plan = time.monotonic(), self.plan
+        if now - self.told[0] > 15:
+            self.report(now)
+        if self.at.samples // plan.check_samples > (self.at.samples - plan.batch) // plan.check_samples:
+            self.check()
+        if now - self.saved > 60 * plan.save_minutes:
+            self.save()
+            self.saved = now
+            self.read_data()
+        if self.gate is not None and plan.gate_minutes and now - self.gated > 60 * plan.gate_minutes:
+            self.save()
+            self.try_out()
+            self.gated = time.monotonic()
+
+    def report(self, now: float) -> None:
+        """A line of progress: means since the last one."""
+        steps = self.sums.pop("steps")
+        means = {name: value if name == "rate" else value / steps for name, value in self.sums.items()}
+        speed = (self.at.samples - self.told[1]) / (now - self.told[0])
+        done = max(self.done(), 1e-9)
+        left = self.at.seconds / done * (1 - done)
+        self.write("step", **means, per_s=speed)
+        told = "  ".join(f"{name} {value:.4g}" for name, value in means.items())
+        self.say(f"{self.at.samples:>9} samples  {100 * done:5.1f} %  {speed:6.1f} samples/s  {clock(left)} left   {told}")
+        self.sums, self.told = {}, (now, self.at.samples)
+
+    def check(self) -> None:
+        """On held-out frames, with the averaged weights."""
+        if len(self.apart) == 0:
+            return
+        own = {name: value.clone() for name, value in self.model.state_dict().items()}
+        self.model.load_state_dict(self.average.tensors(self.model))
+        chosen = np.random.default_rng(0).choice(self.apart, size=min(CHECKED, len(self.apart)), replace=False)
+        found = self.learner.check(self.data.batch(np.sort(chosen)))
+        self.model.load_state_dict(own)
+        self.write("check", **found)
+        self.say(f"{self.at.samples:>9} samples  held-out frames: " + "  ".join(f"{k} {v:.3g}" for k, v in found.items()))
+
+    def try_out(self) -> None:
+        assert self.gate is not None
+        found = self.gate(self.out / "policy")
+        self.write("gate", **found)
+        self.say(f"{self.at.samples:>9} samples  closed loop: " + "  ".join(f"{k} {v}" for k, v in found.items()))
+        draw_curves(self.out)
+
+    def write(self, kind: str, **fields: Any) -> None:
+        line = {"kind": kind, "samples": self.at.samples, "seconds": round(self.at.seconds, 1), **fields}
+        with (self.out / "metrics.jsonl").open("a", encoding="utf-8") as file:
+            file.write(json.dumps({k: float(f"{v:.6g}") if isinstance(v, float) else v for k, v in line.items()}) + "\n")
+
+    def save(self) -> None:
+        """state.pt, the policy and the curves; each is written whole or not at all."""
+        state = {
+            "model": self.model.state_dict(), "average": self.average.values, "optimiser": self.optimiser.state_dict(),
+            "progress": asdict(self.at),
+        }  # fmt: skip
+        part = self.out / f"state.pt.{os.getpid()}.part"
+        torch.save(state, part)
+        os.replace(part, self.out / "state.pt")
+        said = {"plan": asdict(self.plan), "progress": asdict(self.at), "frames": len(self.data), "threads": self.team.size}
+        self.learner.export(self.out / "policy", self.average.tensors(self.model), said)
+        draw_curves(self.out)
+
+    def restore(self) -> None:
+        """Go on from state.pt, if there is one; what was written down after it is struck out, for it is about to happen again."""
+        path = self.out / "state.pt"
+        if not path.is_file():
+            return
+        state = torch.load(path, map_location=self.plan.device, weights_only=True)
+        self.model.load_state_dict(state["model"])
+        for value, saved in zip(self.average.values, state["average"], strict=True):
+            value.copy_(saved)
+        self.optimiser.load_state_dict(state["optimiser"])
+        self.at = Progress(**state["progress"])
+        if self.first:
+            strike(self.out / "metrics.jsonl", self.at.samples)
+            self.say(f"{self.at.samples:>9} samples  going on after {clock(self.at.seconds)}")
+
+
+def strike(path: Path, samples: int) -> None:
+    """Keep the lines of up to so many samples."""
+    if not path.is_file():
+        return
+    lines = [line for line in path.read_text(encoding="utf-8").splitlines() if line.endswith("}")]
+    kept = [line for line in lines if json.loads(line)["samples"] <= samples]
+    part = path.with_suffix(".part")
+    part.write_text("".join(line + "\n" for line in kept), encoding="utf-8")
+    os.replace(part, path)
+
+
+def clock(seconds: float) -> str:
+    """3725 → 1:02:05."""
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02}:{rest:02}"
+
+
+__all__ = ["Plan", "Progress", "Training", "clock"]
