@@ -120,7 +120,8 @@ def _posture(view: _View, item: Item) -> list[Fact]:
     if not any(upper == item.name for upper, _ in view.supports):
         return []
     up = abs(float(view.poses[item.name][1][2, 0]))
-    return [("standing", item.name)] * (up > cos(STEEP)) + [("lying", item.name)] * (up < sin(STEEP))
+    facts: list[Fact] = [("standing", item.name)] if up > cos(STEEP) else [("lying", item.name)] if up < sin(STEEP) else []
+    return facts
 
 
 def _holder(view: _View, item: Item) -> str | None:

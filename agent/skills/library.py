@@ -19,7 +19,10 @@ from agent.skills.skill import Skill, source_of
 from agent.types import Scene, Subtask
 
 GROUP = "agent.skills"
-BUILT_IN = ("agent.skills.tabletop", "agent.skills.fixtures", "agent.skills.blocks", "agent.skills.granular", "agent.skills.fitting")
+BUILT_IN = (
+    "agent.skills.tabletop", "agent.skills.fixtures", "agent.skills.blocks",
+    "agent.skills.granular", "agent.skills.fitting", "agent.skills.postures",
+)  # fmt: skip
 
 
 class Library:

@@ -9,7 +9,7 @@ import numpy as np
 
 from agent.errors import hint
 from agent.types import Array, Chunk, Observation, PolicySpec, Scene, Subtask, clip_text
-from sim.oracle import fitting, fixtures, moves, pours, pushes, sweeps
+from sim.oracle import fitting, fixtures, moves, postures, pours, pushes, sweeps
 from sim.oracle.imagined import DT, FULL, Imagined, Refused
 from sim.oracle.motion import LEAD, Move
 from sim.oracle.moves import HOME
@@ -17,9 +17,9 @@ from sim.oracle.moves import HOME
 HORIZON = 32
 STATE = (*(f"joint{index}" for index in range(1, 8)), "x", "y", "z", "rx", "ry", "rz", "width")
 ACTION = ("x", "y", "z", "rx", "ry", "rz", "gripper")
-MOVES = moves.MOVES | fixtures.MOVES | pushes.MOVES | pours.MOVES | sweeps.MOVES | fitting.MOVES
-NEEDS = moves.NEEDS | fixtures.NEEDS | pushes.NEEDS | pours.NEEDS | sweeps.NEEDS | fitting.NEEDS
-KINDS = moves.KINDS | fixtures.KINDS | pushes.KINDS | pours.KINDS | sweeps.KINDS | fitting.KINDS
+MOVES = moves.MOVES | fixtures.MOVES | pushes.MOVES | pours.MOVES | sweeps.MOVES | fitting.MOVES | postures.MOVES
+NEEDS = moves.NEEDS | fixtures.NEEDS | pushes.NEEDS | pours.NEEDS | sweeps.NEEDS | fitting.NEEDS | postures.NEEDS
+KINDS = moves.KINDS | fixtures.KINDS | pushes.KINDS | pours.KINDS | sweeps.KINDS | fitting.KINDS | postures.KINDS
 LITERALS = ("relation", *fixtures.LITERALS, *pushes.LITERALS)
 """Arguments that name no thing."""
 WORKSPACE = np.array([[0.15, 0.85], [-0.60, 0.60], [0.005, 0.80]])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from agent.errors import PolicyError
 from agent.types import Observation, Scene, Thing
+from sim.kinematics import rotation
 from sim.loose import ELL, HELD
 from sim.objects import BUTTON_TRAVEL
 from sim.oracle.handles import HANDLED, dragged
@@ -33,6 +34,8 @@ ELL_HIGH, UNDER_PALM = 0.007, 0.035
 """How far above its middle an L is taken, and how far the tool centre point may be below the top of anything, m."""
 CUP_HOLD, SPONGE_HOLD = 0.019, 0.008
 """How far above their middle a cup and a sponge are taken, m."""
+LEANS = 0.01
+"""A hand that leans by less than this, rad, carries things level."""
 SLACK = 0.004
 """A thing slips out when the opening is this much wider than it, m."""
 
@@ -141,22 +144,25 @@ class Imagined:
 
     def move(self, velocity: Vector, turn_velocity: Vector, opening: float) -> None:
         """One control period: the hand goes as told, and takes along what it holds."""
-        before, yaw = self.tcp.copy(), self.yaw
+        before, turn, yaw = self.tcp.copy(), self.turn, self.yaw
         self.tcp = self.tcp + velocity * DT
         self.turn = self.turn + turn_velocity * DT
         if self.held is not None:
-            self._carry(self.held, before, yaw)
+            self._carry(self.held, before, turn)
         if self.gripped is not None:
             self.things[self.gripped] = dragged(self.things[self.gripped], self.tcp - before, self.yaw - yaw)
         self._squeeze(opening)
         self._press()
 
-    def _carry(self, name: str, before: Vector, yaw: float) -> None:
-        thing = self.things[name]
-        c, s = cos(self.yaw - yaw), sin(self.yaw - yaw)
-        x, y, z = np.asarray(thing.position) - before
-        moved = self.tcp + np.array([c * x - s * y, s * x + c * y, z])
-        self.things[name] = thing.model_copy(update={"position": tuple(map(float, moved)), "yaw": thing.yaw + self.yaw - yaw})
+    def _carry(self, name: str, before: Vector, turn: Vector) -> None:
+        thing, turned = self.things[name], self.yaw - float(turn[2])
+        c, s = cos(turned), sin(turned)
+        x, y, z = offset = np.asarray(thing.position) - before
+        if max(abs(turn[0]), abs(turn[1])) < LEANS:
+            moved = self.tcp + np.array([c * x - s * y, s * x + c * y, z])
+        else:
+            moved = self.tcp + rotation(self.turn) @ rotation(turn).T @ offset
+        self.things[name] = thing.model_copy(update={"position": tuple(map(float, moved)), "yaw": thing.yaw + turned})
 
     def _squeeze(self, opening: float) -> None:
         step = min(max(opening - self.width, -SQUEEZE * DT), SQUEEZE * DT)

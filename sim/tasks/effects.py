@@ -122,6 +122,18 @@ def _thread(scene: Scene, args: Args) -> Scene:
     return placed.model_copy(update={"holding": None, "things": _at(placed, thing, x, y, fits.rest_height(len(below)))})
 
 
+def _posed(now: str, scene: Scene, args: Args) -> Scene:
+    """A bar that stands or lies: by its longest extent; where its middle is then nobody knows."""
+    thing = scene.find(args["thing"])
+    short, middle, long = sorted(thing.size)
+    size = (short, middle, long) if now == "standing" else (long, middle, short)
+    x, y, _ = thing.position
+    things = tuple(item.model_copy(update={"size": size, "position": (x, y, size[2] / 2)}) if item.name == thing.name else item
+                   for item in scene.things)  # fmt: skip
+    moved = _displaced(scene.model_copy(update={"things": things}), thing.name, 0.0, 0.0)
+    return _with(moved, (now, thing.name), without=(("standing", thing.name), ("lying", thing.name)))
+
+
 def _displaced(scene: Scene, thing: str, dx: float, dy: float) -> Scene:
     """Pushed along the table, out of the zone that it was in."""
     x, y, z = scene.find(thing).position
@@ -224,7 +236,7 @@ def _poured(scene: Scene, args: Args) -> Scene:
 
 EFFECTS: dict[str, Callable[[Scene, Args], Scene]] = {
     "home": lambda scene, args: _with(scene, ("home", "gripper")),
-    "insert": _insert, "thread": _thread, "pick": _pick, "place": _place, "stack": _stack,
+    "stand_up": partial(_posed, "standing"), "lay_down": partial(_posed, "lying"), "insert": _insert, "thread": _thread, "pick": _pick, "place": _place, "stack": _stack,
     "between": partial(_by_two, in_between), "in_line": partial(_by_two, in_line), "across": _across,
     "push": _push, "push_into": _push_into, "push_out": _push_out, "push_against": _push_against, "rotate": _rotate, "align": _align,
     "open": partial(_drawer, "open"), "close": partial(_drawer, "closed"), "open_half": partial(_drawer, "half open"),

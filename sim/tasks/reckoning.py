@@ -11,7 +11,7 @@ PASSING = ("over", "moving")
 """Relations of the moment, that no task builds on."""
 STAYS = (
     "in", "on", "clear", "open", "closed", "half open", "lit", "dark", *BESIDE, "touching", "somewhere", "home", "followed",
-    "covered", "uncovered", "at left", "at right", "up", "down", "at", "upright",
+    "covered", "uncovered", "at left", "at right", "up", "down", "at", "standing", "lying", "upright",
 )  # fmt: skip
 """Relations that a subtask leaves as they are, unless it says otherwise."""
 
