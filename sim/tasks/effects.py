@@ -236,7 +236,8 @@ def _poured(scene: Scene, args: Args) -> Scene:
 
 EFFECTS: dict[str, Callable[[Scene, Args], Scene]] = {
     "home": lambda scene, args: _with(scene, ("home", "gripper")),
-    "stand_up": partial(_posed, "standing"), "lay_down": partial(_posed, "lying"), "insert": _insert, "thread": _thread, "pick": _pick, "place": _place, "stack": _stack,
+    "stand_up": partial(_posed, "standing"), "lay_down": partial(_posed, "lying"), "insert": _insert, "thread": _thread,
+    "pick": _pick, "place": _place, "stack": _stack,
     "between": partial(_by_two, in_between), "in_line": partial(_by_two, in_line), "across": _across,
     "push": _push, "push_into": _push_into, "push_out": _push_out, "push_against": _push_against, "rotate": _rotate, "align": _align,
     "open": partial(_drawer, "open"), "close": partial(_drawer, "closed"), "open_half": partial(_drawer, "half open"),

@@ -41,8 +41,8 @@ def with_first_bar(rng: np.random.Generator) -> Layout:
 
 
 TEMPLATES = (
-    Template("stand up", "The bar stands on its end on the table, within 10° of the vertical.", partial(posed, "stand up", "lying", "standing"),
-             with_bar, ("precise",)),
-    Template("lay down", "The bar lies on the table, within 10° of the horizontal.", partial(posed, "lay down", "standing", "lying"),
-             with_first_bar, prelude=(stood_up(BARS[0]),)),
+    Template("stand up", "The bar stands on its end on the table, within 10° of the vertical.",
+             partial(posed, "stand up", "lying", "standing"), with_bar, ("precise",)),
+    Template("lay down", "The bar lies on the table, within 10° of the horizontal.",
+             partial(posed, "lay down", "standing", "lying"), with_first_bar, prelude=(stood_up(BARS[0]),)),
 )  # fmt: skip
