@@ -1,4 +1,4 @@
-"""The command line: `saydo run WORDS`, chat, demo, serve, skills, doctor, replay, eval, collect, weights."""
+"""The command line: `saydo run WORDS`, chat, demo, serve, skills, doctor, replay, eval, collect, train, weights."""
 
 import io
 import json
@@ -16,7 +16,7 @@ from rich.text import Text
 from agent.config import Config, load_config
 from agent.errors import ConfigError, SaydoError
 from agent.evaluate.command import app as evaluation
-from agent.learn.command import collect
+from agent.learn.command import collect, train
 
 app = typer.Typer(
     pretty_exceptions_enable=False,
@@ -255,6 +255,7 @@ def replay(
 
 app.add_typer(evaluation, name="eval")
 app.command()(collect)
+app.command()(train)
 weights = typer.Typer(no_args_is_help=True, rich_markup_mode=None, help="Look into checkpoints.")
 app.add_typer(weights, name="weights")
 

@@ -1,14 +1,16 @@
-"""`saydo collect`: the command line of learning."""
+"""`saydo collect` and `saydo train`: the command line of learning."""
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any, Literal
 
 import typer
+import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
 from agent.config import load_config
+from agent.errors import ConfigError
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another config.yaml.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="A shipped recipe, or a YAML file.")]
@@ -48,6 +50,65 @@ def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out
                   f"{result['per_second']} a second", soft_wrap=True, markup=False, highlight=False)  # fmt: skip
     if as_json:
         print(json.dumps(result), flush=True)
+
+
+Family = Annotated[str, typer.Option(help="pi0, rdt or pi0-small.")]
+Data = Annotated[Path | None, typer.Option(help="Folder of the demonstrations, as `saydo collect` leaves it.")]
+Init = Annotated[Path | None, typer.Option(help="A checkpoint to start from, small or full-size; left out: from nothing.")]
+Long = Annotated[int | None, typer.Option("--samples", help="How many samples to train on, the same ones counted again.")]
+Minutes = Annotated[float | None, typer.Option(help="How many minutes of training, pauses not counted.")]
+RunFolder = Annotated[Path | None, typer.Option(help="Folder of the run; one that was cut off goes on there.")]
+Gates = Annotated[str | None, typer.Option("--gate", help="Task templates to try in closed loop, with commas.")]
+Sizes = Annotated[list[str] | None, typer.Option("--size", help="Another size: pointing=false, width=96. May be given several times.")]
+
+
+def train(
+    family: Family = "pi0", data: Data = None, init: Init = None, samples: Long = None, minutes: Minutes = None, out: RunFolder = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
+    processes: Annotated[int, typer.Option(min=1, help="Of one thread each; their gradients are averaged.")] = 1,
+    batch: Annotated[int, typer.Option(min=1, help="Samples in a step, over all processes.")] = 32,
+    rate: Annotated[float, typer.Option(help="The highest learning rate.")] = 1e-3,
+    precision: Annotated[Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: whichever is faster here.")] = "auto",
+    seed: Annotated[int, typer.Option(help="Of weights, order, noise.")] = 0,
+    lora: Annotated[int | None, typer.Option(help="Full-size checkpoints: train low-rank updates of this rank.")] = None,
+    gate: Gates = None,
+    gate_minutes: Annotated[float, typer.Option(help="Time between two such trials.")] = 30.0,
+    gate_episodes: Annotated[int, typer.Option(help="Episodes of each template in a trial.")] = 10,
+    save_minutes: Annotated[float, typer.Option(help="Time between two saves; a kill loses at most so much.")] = 3.0,
+    size: Sizes = None,
+) -> None:  # fmt: skip
+    """Train a policy on demonstrations, or go on with a run that was cut off."""
+    from agent.learn.learner import Choices
+    from agent.learn.start import Order, choose_device
+    from agent.learn.start import train as carry_out
+    from agent.learn.train import Plan
+
+    settings = load_config(None)
+    if data is None:
+        raise ConfigError("Say what to train on: --data DIR, a folder that `saydo collect` made.")
+    plan = Plan(
+        out=str(out or settings.runs.folder / "train" / family), samples=samples, minutes=minutes, batch=batch, rate=rate, seed=seed,
+        device=choose_device(device), precision=precision, processes=processes, save_minutes=save_minutes,
+        gate_minutes=gate_minutes if gate else None,
+    )  # fmt: skip
+    gates = tuple(name.strip() for name in gate.split(",")) if gate else ()
+    sizes = dict(sized(text) for text in size or ())
+    order = Order(family, str(data), plan, str(init) if init else None, lora, Choices(), sizes, gates, gate_episodes)
+    print(carry_out(order, say))
+
+
+def say(line: str) -> None:
+    """Also where standard output is a file that someone follows."""
+    print(line, flush=True)
+
+
+def sized(text: str) -> tuple[str, Any]:
+    """pointing=false → ("pointing", False)."""
+    name, _, value = text.partition("=")
+    try:
+        return name, yaml.safe_load(value)
+    except yaml.YAMLError as error:
+        raise ConfigError(f"--size {text}: cannot be read. One looks like --size width=96.") from error
 
 
 def minutes(seconds: float) -> str:
