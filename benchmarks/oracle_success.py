@@ -22,9 +22,11 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 from agent.config import Config, load_config
 from agent.executor.executor import Executor
 from agent.executor.safety import Guard
+from agent.skills.granular import Pour, Sweep
 from agent.skills.skill import Skill
 from agent.skills.tabletop import Close, Home, Open, Pick, Place, Press, Stack
 from agent.types import Scene
+from benchmarks.bead_episodes import BEAD_EPISODES
 from benchmarks.block_episodes import BLOCK_EPISODES
 from benchmarks.fixture_episodes import FIXTURES
 from benchmarks.success import wilson
@@ -178,7 +180,7 @@ SKILLS: dict[str, Callable[[np.random.Generator], Episode]] = {
     "home": lambda rng: (scene(), [Pick(thing=two(rng)[0]), Home()]),
     "two in a bowl": filled, "into the drawer": away, "out of the drawer": fetched, "red in blue, open": sentence,
     "interrupted": interrupted, "dropped": dropped, "drawer half way": half_way,
-    **FIXTURES, **BLOCK_EPISODES,
+    **FIXTURES, **BLOCK_EPISODES, **BEAD_EPISODES,
 }  # fmt: skip
 
 
@@ -239,7 +241,7 @@ def flaw(before: Scene, after: Scene, calls: list[Skill], began: int) -> str:
     last = calls[-1]
     if not last.done(after.since(began)):
         return f"{last.words}: done, but undone when the hand had left"
-    if not isinstance(last, Pick | Home) and after.holding is not None:
+    if not isinstance(last, Pick | Home | Pour | Sweep) and after.holding is not None:
         return f"{last.words}: the hand still holds {after.holding}"
     named = {value for call in calls for value in call.args.values()}
     for thing in before.things:

@@ -13,8 +13,8 @@ from sim.tasks.task import Layout, Measure, Task, Template, at_hand, fetch, hand
 
 WIDE_M = 0.16
 """How wide a bowl must be to be poured into, m."""
-TRAY_HOLDS = 2
-"""How many things are asked to share a tray."""
+TRAY_HOLDS, TRAY_SHORT_M = 2, 0.06
+"""How many things are asked to share a tray, and how long they may be, m; a longer one lies there alone."""
 TRAY_KINDS = ("small block", "block", "cylinder", "bar", "cup", "sponge")
 
 
@@ -89,9 +89,15 @@ def in_tray(scene: Scene) -> Iterator[Task]:
     for thing, needs in at_hand(scene, *loose.HELD):
         for tray in scene.names("tray"):
             goal = ("in", thing, tray)
-            if goal not in scene.facts and len(within(scene, tray)) < TRAY_HOLDS:
+            if goal not in scene.facts and has_room(scene, tray, thing):
                 yield Task("in the tray", f"put the {thing} in the {tray}", fetch(scene, thing, "in", tray),
                            {"thing": thing, "target": tray}, (goal,), needs, (goal,), (*moving(scene, thing), tray))  # fmt: skip
+
+
+def has_room(scene: Scene, tray: str, thing: str) -> bool:
+    """Is a tray empty, or do all that share it fit?"""
+    things = [thing, *within(scene, tray)]
+    return len(things) == 1 or (len(things) <= TRAY_HOLDS and all(max(scene.find(name).size[:2]) <= TRAY_SHORT_M for name in things))
 
 
 def moving(scene: Scene, thing: str) -> tuple[str, ...]:
