@@ -10,8 +10,8 @@ from agent.skills.skill import Skill
 from agent.skills.tabletop import Pick, Place
 from agent.types import Scene
 from sim import objects
-from sim.loose import made
 from sim.looks import LOOKS
+from sim.loose import made
 from sim.robot import SimRobot
 from sim.tasks.beads import TRAY_SHORT_M, free
 
@@ -86,7 +86,7 @@ def in_tray(rng: np.random.Generator) -> Made:
 
 
 def out_of_tray(rng: np.random.Generator) -> Made:
-    layout, (name, *_), tray = with_tray(rng, inside=True)
+    layout, (name, *_), _ = with_tray(rng, inside=True)
     return layout, [Pick(thing=name), Place(thing=name, relation="on", target="table")]
 
 
