@@ -5,6 +5,7 @@ Nothing is remembered between two decisions: scene and history say it all, so a 
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from pydantic import PrivateAttr
 
@@ -44,13 +45,20 @@ OPPOSED = ({"switch", "flip"}, {"cover", "uncover"}, {"slide", "cover"}, {"slide
 
 
 class Listening(Scene):
-    """A Scene that writes down which facts it is asked for."""
+    """A Scene that writes down which facts it is asked for, and whether what happened is looked through."""
 
     _asked: list[Fact] = PrivateAttr(default_factory=list)
+    _recalled: bool = PrivateAttr(default=False)
 
     def has(self, relation: str, *things: str) -> bool:
-        self._asked.append((relation, *things))
-        return super().has(relation, *things)
+        fact = (relation, *things)
+        self._asked.append(fact)
+        return fact in self.facts or any(told == fact for _, told in vars(self)["events"])
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "events":
+            self._recalled = True
+        return super().__getattribute__(name)
 
 
 @dataclass(frozen=True)
@@ -168,7 +176,7 @@ def lasting(clause: Clause, scene: Scene) -> bool:
     if clause.call.done(listening) is None:
         return False
     known = STANDING | {fact[0] for fact in scene.facts}
-    return all(fact[0] in known - PASSING for fact in listening._asked)
+    return not listening._recalled and all(fact[0] in known - PASSING for fact in listening._asked)
 
 
 def asked(call: Skill, scene: Scene) -> frozenset[Fact]:

@@ -5,8 +5,9 @@ from collections.abc import Callable
 import pytest
 
 from agent.planner.decision import Request, Step
+from agent.planner.language.clauses import Clause
 from agent.planner.memory import Memory
-from agent.planner.plan import recent_failures
+from agent.planner.plan import lasting, recent_failures
 from agent.planner.saycan import Planner
 from agent.skills.library import gather
 from agent.types import Outcome, Subtask
@@ -147,3 +148,17 @@ def test_another_direction_is_not_another_way() -> None:
     scene = Scene(tick=0, things=things, facts=facts)
     push = Push(thing="red block", direction="left")
     assert ways(push, scene, frozenset(), gather(), {push.subtask.key: 2}) == [push]
+
+
+def test_what_is_known_from_events_alone_happens_once_and_does_not_last() -> None:
+    """A push is over when it happened: that nothing moves any more does not make it wanted again."""
+    library = gather()
+    calls = {words: library.bind(Subtask(skill=skill, args=args, words=words)) for words, skill, args in (
+        ("push the red block left", "push", {"thing": "red block", "direction": "left"}),
+        ("open the drawer", "open", {"thing": "drawer"}),
+        ("press the button", "press", {"thing": "button"}),
+    )}  # fmt: skip
+    scene = world().scene()
+    assert {words: lasting(Clause(call), scene) for words, call in calls.items()} == {
+        "push the red block left": False, "open the drawer": True, "press the button": False,
+    }  # fmt: skip
