@@ -8,15 +8,11 @@ from agent.types import Scene
 
 Beads = Annotated[str, Kind("beads")]
 Bowl = Annotated[str, Kind("bowl")]
+Cup = Annotated[str, Kind("cup")]
 Zone = Annotated[str, Kind("zone")]
 
 WIDE = 0.16
 """A bowl must be this wide to be poured into, m."""
-
-
-def cup_of(scene: Scene, beads: str) -> str | None:
-    """The cup that they are in."""
-    return next((place for place in scene.where(beads, "in") if scene.find(place).kind == "cup"), None)
 
 
 def taking(scene: Scene, thing: str) -> list[Skill]:
@@ -29,35 +25,62 @@ class Pour(
     Skill,
     say="pour the {thing} into the {target}",
     also=("tip the {thing} into the {target}", "empty the {thing} into the {target}", "dump the {thing} into the {target}",
-          "pour out the {thing} into the {target}", "pour the {thing} in the {target}"),
+          "pour out the {thing} into the {target}", "put the {thing} in the {target}", "fill the {target} with the {thing}",
+          "transfer the {thing} into the {target}", "move the {thing} into the {target}"),
 ):  # fmt: skip
     """Pour beads out of the cup that is in the hand into a large bowl, and hold the cup upright again. A small bowl is too narrow."""
 
     thing: Beads
     target: Bowl
 
+    def cup(self, scene: Scene) -> str | None:
+        """The cup that they are in."""
+        return next((place for place in scene.where(self.thing, "in") if scene.find(place).kind == "cup"), None)
+
+    def beads(self, scene: Scene) -> str:
+        return self.thing
+
     def fits(self, scene: Scene) -> bool:
         """Is the bowl wide enough, and does it stand on the table?"""
         return scene.find(self.target).size[0] >= WIDE and "table" in scene.where(self.target, "on")
 
     def can(self, scene: Scene) -> bool:
-        cup = cup_of(scene, self.thing)
+        cup = self.cup(scene)
         return cup is not None and scene.holding == cup and self.fits(scene)
 
     def needs(self, scene: Scene) -> list[Skill]:
-        cup = cup_of(scene, self.thing)
+        cup = self.cup(scene)
         return taking(scene, cup) if cup is not None and cup != scene.holding and self.fits(scene) else []
 
     def done(self, scene: Scene) -> bool:
         level = scene.holding not in scene.names("cup") or scene.has("upright", str(scene.holding))
-        return level and scene.has("in", self.thing, self.target) and not scene.has("moving", self.thing)
+        beads = self.beads(scene)
+        return level and scene.has("in", beads, self.target) and not scene.has("moving", beads)
+
+
+class Empty(
+    Pour,
+    say="empty the {thing} into the {target}",
+    also=("pour the {thing} into the {target}", "tip the {thing} into the {target}", "dump the {thing} into the {target}",
+          "pour out the {thing} into the {target}", "empty out the {thing} into the {target}"),
+):  # fmt: skip
+    """Pour what is in a cup into a large bowl, and hold the cup upright again. Needs the cup in the hand, with beads in it."""
+
+    thing: Cup
+
+    def cup(self, scene: Scene) -> str | None:
+        return self.thing if any(scene.has("in", beads, self.thing) for beads in scene.names("beads")) else None
+
+    def beads(self, scene: Scene) -> str:
+        return next(iter(scene.names("beads")), self.thing)
 
 
 class Sweep(
     Skill,
     say="sweep the {thing} into the {zone}",
     also=("brush the {thing} into the {zone}", "wipe the {thing} into the {zone}", "sweep the {thing} to the {zone}",
-          "sweep up the {thing} into the {zone}"),
+          "sweep the {thing} together in the {zone}", "push the {thing} into the {zone}", "put the {thing} in the {zone}",
+          "move the {thing} into the {zone}", "sweep the {thing} into the {zone} with the sponge"),
     time_limit_s=90.0,
 ):  # fmt: skip
     """Sweep beads that lie on the table into a zone with a sponge, stroke by stroke. Needs the sponge in the hand."""

@@ -70,7 +70,7 @@ def pour(hand: Imagined, name: str, target: str) -> Move:
     """Fetch the cup that the beads are in, pour, and bring the cup upright again."""
     bowl = hand.things[target]
     cup = hand.things.get(hand.held or "")
-    if cup is None or cup.kind != "cup":
+    if cup is None or cup.kind != "cup" or cup_of(hand, name) not in (cup.name, None):
         return fetch(hand, name)
     how = held(hand, cup)
     full = noted(hand, "full", lambda: left_in(hand.things[name], cup, how) > 0)
@@ -86,12 +86,17 @@ def pour(hand: Imagined, name: str, target: str) -> Move:
 
 def fetch(hand: Imagined, name: str) -> Move:
     """Take the cup that the beads are in; something else in the hand is put down first."""
-    cup = next((fact[2] for fact in hand.scene.facts if fact[:2] == ("in", name) and hand.things[fact[2]].kind == "cup"), None)
+    cup = cup_of(hand, name)
     if hand.held is not None:
         return put_away(hand)
     if cup is None:
         raise Refused(f"The {name} are in no cup, so they cannot be poured.")
     return pick(hand, cup)
+
+
+def cup_of(hand: Imagined, beads: str) -> str | None:
+    """The cup that they are in."""
+    return next((place for place in hand.scene.where(beads, "in") if hand.things[place].kind == "cup"), None)
 
 
 def left_in(beads: Thing, cup: Thing, how: Held) -> int:
@@ -143,6 +148,14 @@ def free(lip: Vector, way: float, around: list[Box]) -> bool:
     return True
 
 
-NEEDS: dict[str, tuple[str, ...]] = {"pour": ("thing", "target")}
-KINDS: dict[str, tuple[str, ...]] = {"pour": ("beads",)}
-MOVES: dict[str, Callable[..., Move]] = {"pour": pour}
+def empty(hand: Imagined, name: str, target: str) -> Move:
+    """The same, told by the cup."""
+    beads = next((thing.name for thing in hand.things.values() if thing.kind == "beads"), None)
+    if beads is None or cup_of(hand, beads) not in (name, None):
+        raise Refused(f"Nothing is in the {name} that could be poured.")
+    return pour(hand, beads, target)
+
+
+NEEDS: dict[str, tuple[str, ...]] = {"pour": ("thing", "target"), "empty": ("thing", "target")}
+KINDS: dict[str, tuple[str, ...]] = {"pour": ("beads",), "empty": ("cup",)}
+MOVES: dict[str, Callable[..., Move]] = {"pour": pour, "empty": empty}

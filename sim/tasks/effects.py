@@ -241,7 +241,7 @@ EFFECTS: dict[str, Callable[[Scene, Args], Scene]] = {
     "between": partial(_by_two, in_between), "in_line": partial(_by_two, in_line), "across": _across,
     "push": _push, "push_into": _push_into, "push_out": _push_out, "push_against": _push_against, "rotate": _rotate, "align": _align,
     "open": partial(_drawer, "open"), "close": partial(_drawer, "closed"), "open_half": partial(_drawer, "half open"),
-    "pour": _poured, "sweep": _poured,
+    "pour": _poured, "sweep": _poured, "empty": lambda scene, args: _poured(scene, {**args, "thing": "beads"}),
     "press": _press, "uncover": _uncover, "cover": _cover, "slide": _slide, "turn": _turn,
     "switch": lambda scene, args: _lever(args["way"] == "on", scene), "flip": lambda scene, args: _lever(args["way"] == "up", scene),
 }  # fmt: skip
