@@ -38,6 +38,8 @@ RINGS = {"small": 0.046, "": 0.056, "large": 0.066}
 HOLE, RING_TALL, SIDES = 0.013, 0.015, 8
 """The hole's smallest radius, the height of a ring, and how many flats it has outside."""
 UPRIGHT = cos(radians(15))
+LOWERED = 0.002
+"""By how much every other piece of a ring is less high."""
 ENTERED = 0.006
 """A ring that is lower than the top of a post by this is on it."""
 
@@ -87,7 +89,8 @@ def peg() -> str:
 
 
 def ring(wide: float, rgb: objects.RGB, density: float) -> str:
-    """Eight convex pieces around a hole, seen as a round ring, as URDF text; its frame is its middle."""
+    """Eight convex pieces around a hole, seen as a round ring, as URDF text; its frame is its middle. It stands on every other piece: on
+    all of them a stack of rings would have hundreds of contacts."""
     outer = wide / 2
     seen = objects._visual(f'<mesh filename="{cached_file(_ring_mesh(outer), ".obj")}"/>', (0, 0, 0), rgb)
     thick, along = outer - HOLE, 2 * outer * tan(pi / SIDES)
@@ -96,7 +99,7 @@ def ring(wide: float, rgb: objects.RGB, density: float) -> str:
     for side in range(SIDES):
         angle = 2 * pi * side / SIDES
         where = ((outer + HOLE) / 2 * cos(angle), (outer + HOLE) / 2 * sin(angle), 0)
-        piece = objects._box((thick, along, RING_TALL))
+        piece = objects._box((thick, along, RING_TALL - LOWERED * (side % 2)))
         parts += objects._part("base", f"piece{side}", piece, mass / SIDES, where, None, (0, 0, angle))
     return objects._robot("ring", parts)
 
