@@ -25,11 +25,16 @@ def library() -> Library:
     return gather()
 
 
-def draw_call(scene: Scene, recipe: Recipe, rng: Dice) -> Skill | None:
-    """A call that can be made in the scene as it is, each skill as often as the recipe wants it; None if none was found."""
-    names, weights = list(recipe.skills), np.array(list(recipe.skills.values()))
-    for _ in range(TRIES):
-        name = str(rng.choice(names, p=weights / weights.sum()))
+def draw_skill(recipe: Recipe, rng: Dice) -> str:
+    """Each as often as the recipe wants it."""
+    weights = np.array(list(recipe.skills.values()))
+    return str(rng.choice(list(recipe.skills), p=weights / weights.sum()))
+
+
+def draw_call(scene: Scene, recipe: Recipe, rng: Dice, first: str | None = None) -> Skill | None:
+    """A call that can be made in the scene as it is, of the skill `first` if that can be; None if none was found."""
+    for attempt in range(TRIES):
+        name = first if first and attempt < 2 else draw_skill(recipe, rng)
         call = place_held(scene, recipe, rng) if name == "place" else any_call(library().skills[name], scene, rng)
         if call is not None and call.can(scene):
             return call

@@ -39,9 +39,8 @@ class Mind:
         """What Oracle.predict answers, row for row, and the spot. Raises Refused, a PolicyError."""
         with self._rolling(observation, subtask) as (hand, step):
             rows = np.array([step()[1] for _ in range(HORIZON)], np.float32)
-            thing = subtask.args.get("thing", "")
-            spots = [spot for key, spot in hand.notes.items() if isinstance(spot, Spot) and isinstance(key, tuple) and key[1] == thing]
-        return Label(rows, spots[0][:3] if spots else None)
+            spot = hand.notes.get(spot_key(subtask))
+        return Label(rows, spot[:3] if isinstance(spot, Spot) else None)
 
     def imagine(self, observation: Observation, subtask: Subtask) -> list[Moment]:
         """The whole of a call in the mind, until nothing moves any more. Raises Refused, a PolicyError."""
@@ -69,7 +68,15 @@ class Mind:
             return done, _follow(hand, done)
 
         yield hand, step
-        known.update({key: spot for key, spot in hand.notes.items() if isinstance(spot, Spot)})
+        known.update({key: spot for key, spot in hand.notes.items() if isinstance(key, tuple) and key[0] == "spot"})
+
+
+def spot_key(subtask: Subtask) -> tuple[str, ...]:
+    """Under which the oracle notes the spot of a call."""
+    args = subtask.args
+    if subtask.skill == "between":
+        return ("between", args["thing"])
+    return ("spot", args.get("thing", ""), args.get("relation", "on"), args.get("target", ""))
 
 
 def around(scene: Scene, without: str) -> Around:

@@ -10,7 +10,7 @@ from agent.errors import PolicyError
 from agent.learn.calls import any_call, library
 from agent.learn.stage import Dice, Moment, Stage
 from agent.skills.skill import Skill
-from agent.types import Scene, Subtask, Thing
+from agent.types import Array, Scene, Subtask, Thing
 from sim.oracle.grasps import choose_grasp
 from sim.oracle.imagined import FULL, Vector, hold, span
 from sim.panda import HOME
@@ -23,6 +23,8 @@ CLOSE, AT = 0.12, 0.02
 """Nearer to what it works on than this, m, the hand is near, or at it."""
 DISTURBED = ((0.30, 0.0), (0.30, 0.006), (0.25, 0.02), (0.15, 0.06))
 """How often, and by what standard deviation, m, the hand is displaced; it is turned by 8 rad for each m."""
+SOON = 14
+"""Ticks."""
 MISSED, LOST, ANYWHERE = 0.10, 0.06, 0.14
 """How often a moment is changed into a missed grasp, into one where what was held has fallen, into a hand that is just anywhere."""
 
@@ -96,7 +98,7 @@ def chosen(call: Skill, moments: list[Moment], stage: Stage, rng: Dice) -> Itera
     name, _ = handled(call.subtask, stage.scene)
     if call.skill_name() == "press":  # afterwards nothing that can be seen tells that it was pressed
         moments = [moment for moment in moments if not moment.pressed] or moments[:1]
-    weights = np.array([weight(moment, before, name) for moment, before in zip(moments, [moments[0], *moments], strict=False)])
+    weights = worth(moments, name)
     count = min(MOMENTS, len(moments))
     for index in sorted(rng.choice(len(moments), count, replace=False, p=weights / weights.sum())):
         moment, drawn = moments[index], rng.random()
@@ -110,10 +112,20 @@ def chosen(call: Skill, moments: list[Moment], stage: Stage, rng: Dice) -> Itera
             yield disturbed(moment, moments[:index], name, rng)
 
 
-def weight(moment: Moment, before: Moment, name: str | None) -> float:
-    """How much there is to be learned."""
-    busy = abs(moment.width - before.width) > 1e-4
-    return 3.0 if busy else 2.0 if away(moment, name) < CLOSE else 1.0
+def worth(moments: list[Moment], name: str | None) -> Array:
+    """How much there is to be learned from each, float64[N]: most where the fingers move and soon before that, little on the way off."""
+    widths = np.array([moment.width for moment in moments])
+    busy = np.flatnonzero(np.abs(np.diff(widths, append=widths[-1])) > 1e-4)
+    weights = np.ones(len(moments))
+    for index, moment in enumerate(moments):
+        ahead = busy[busy >= index]
+        if len(ahead) == 0 and len(busy):
+            weights[index] = 0.5
+        elif len(ahead) and ahead[0] - index <= SOON:
+            weights[index] = 3.0
+        elif away(moment, name) < CLOSE and not moment.held:
+            weights[index] = 2.0
+    return weights
 
 
 def away(moment: Moment, name: str | None) -> float:

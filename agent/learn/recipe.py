@@ -51,8 +51,8 @@ class Recipe(Frozen):
     sentences: Sentences = Sentences()
     driven: float = Field(0.12, ge=0, le=1)
     """How many of the frames are driven to by physics, in episodes; the others are drawn."""
-    labels: int = Field(2, ge=1)
-    """Frames with the same picture, each commanded something else."""
+    labels: float = Field(1.5, ge=1)
+    """Frames with the same picture, on average, each commanded something else."""
     shard: int = Field(1000, ge=1)
     """Frames in a shard of drawn ones, and the least in a shard of episodes."""
     frames_per_world: int = Field(125, ge=1)

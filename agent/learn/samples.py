@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from agent.errors import ConfigError, PolicyError
-from agent.learn.calls import draw_call, draw_words
+from agent.learn.calls import draw_call, draw_skill, draw_words
 from agent.learn.dataset import POINTS, VIEWS
 from agent.learn.mind import Label, Mind
 from agent.learn.moments import chosen, handled, holding, somewhere
@@ -25,6 +25,8 @@ from agent.types import Array, Observation, Scene, Subtask
 
 CALLS = 4
 """Calls one after the other in an arrangement."""
+HOLDING = {"place": 1.0, "between": 1.0, "stack": 0.35, "home": 0.3}
+"""How often a skill begins with something in the hand."""
 BARREN = 20
 """Worlds without a frame, one after the other, after which a recipe is no good."""
 AFRESH = 0.5
@@ -87,14 +89,14 @@ def in_arrangement(recipe: Recipe, stage: Stage, rng: Dice) -> Iterator[Frame]:
 
 def begin(recipe: Recipe, stage: Stage, last: Moment | None, rng: Dice) -> tuple[Skill, Observation] | None:
     """A call, and the state that it begins in: where the last one ended, or anywhere, with something in the hand if the call needs it."""
+    skill = draw_skill(recipe, rng)
     start = stage.put(last) if last else None
     if start is None:
-        share = sum(recipe.skills.get(name, 0.0) for name in ("place",)) / sum(recipe.skills.values())
-        moment = holding(stage, rng) if rng.random() < share + 0.02 else somewhere(rng)
+        moment = holding(stage, rng) if rng.random() < HOLDING.get(skill, 0.0) else somewhere(rng)
         start = stage.put(moment) if moment else None
     if start is None or start.scene is None:
         return None
-    call = draw_call(start.scene, recipe, rng)
+    call = draw_call(start.scene, recipe, rng, skill)
     return (call, start) if call else None
 
 
@@ -124,7 +126,7 @@ def frames_at(recipe: Recipe, stage: Stage, mind: Mind, call: Skill, moment: Mom
     shown = {view: stage.pictures.take(view) for view in VIEWS}
     images = {view: encoded(image) for view, (image, _) in shown.items()}
     calls = {call.subtask.key: (call, kind)}
-    for _ in range(recipe.labels - 1):
+    for _ in range(rng.poisson(recipe.labels - 1)):
         other = draw_call(observation.scene, recipe, rng)
         if other is not None:
             calls.setdefault(other.subtask.key, (other, "held" if moment.held else "random"))

@@ -61,11 +61,11 @@ class Moment:
 
 
 class Stage:
-    """A world of one layout and seed."""
+    """A world of one layout and seed, or one that is there already."""
 
-    def __init__(self, layout: Layout, seed: int) -> None:
+    def __init__(self, layout: Layout, seed: int, bench: Bench | None = None) -> None:
         self.layout, self.seed = layout, seed
-        self.bench = Bench(layout, seed)
+        self.bench = bench or Bench(layout, seed)
         self.pictures = Pictures(self.bench, Photographer(self.bench))
         self.loose = [item for item in self.bench.items.values() if item.loose]
         self._base: dict[str, tuple[Array, Array]] = {}
