@@ -26,13 +26,18 @@ def draw_layout(recipe: Recipe, rng: Dice) -> Layout:
         names = list(templates())
         layout = templates()[names[int(rng.integers(len(names)))]].layout(rng)
         things = [_name(item) for item in layout["things"]]
-        if all(_trained(name) for name in things) and len(things) <= MOST:
+        if all(_trained(name) and _kind(name) in recipe.things for name in things) and len(things) <= MOST:
             return read_layout({"things": things, "look": look, "motion": recipe.motion, **_fixtures(recipe, rng)})
     return read_layout({"things": _things(recipe, rng), "look": look, "motion": recipe.motion, **_fixtures(recipe, rng)})
 
 
 def _name(item: Any) -> str:
     return item if isinstance(item, str) else str(item["name"])
+
+
+def _kind(name: str) -> str:
+    """Without its colour: "small block"."""
+    return " ".join(word for word in name.split() if word not in objects.COLOURS)
 
 
 def _trained(name: str) -> bool:
