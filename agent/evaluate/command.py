@@ -11,6 +11,7 @@ from rich.table import Table
 
 from agent.config import load_config
 from agent.errors import ConfigError
+from agent.evaluate.protocol import ROWS, load_protocol, perturbations_named
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, rich_markup_mode=None,
                   help="Measure how well it works: figures with intervals, and a page to look at.")  # fmt: skip
@@ -21,7 +22,7 @@ PolicyName = Annotated[str | None, typer.Option("--policy", help="oracle, random
 Checkpoint = Annotated[Path | None, typer.Option(help="Folder of weights, for policies that have them.")]
 Episodes = Annotated[int | None, typer.Option(help="Per template, demo or level; for chains: chains.")]
 SeedBase = Annotated[int | None, typer.Option("--seed-base", help="The first seed; the others follow.")]
-RowNames = Annotated[str | None, typer.Option("--rows", help="random, alone, plan, planner, recovery; several with commas.")]
+RowNames = Annotated[str | None, typer.Option("--rows", help=f"{', '.join(ROWS)}; several with commas; or all.")]
 TemplateNames = Annotated[str | None, typer.Option("--templates", help="Only these templates (or demos); several with commas.")]
 Language = Annotated[str | None, typer.Option(help="What is said: plain, train, typos, phrasing, words or intent.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the result; one that was cut off goes on there.")]
@@ -29,6 +30,9 @@ Local = Annotated[bool, typer.Option("--local", help="Without Ray: in processes 
 Workers = Annotated[int, typer.Option(help="Processes, with --local.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON object as the last line of standard output.")]
 Length = Annotated[int | None, typer.Option(help="Tasks in a chain.")]
+Wrong = Annotated[str | None, typer.Option("--perturbation", help="Goes wrong in the chains, or alone: a name, or a part of one.")]
+Level = Annotated[int | None, typer.Option(help="1, 2 or 3: this level of each perturbation alone.")]
+Disturbed = Annotated[bool, typer.Option("--disturbed", help="Each perturbation in turn, beside the same chains clean.")]
 
 
 @app.command()
@@ -44,11 +48,13 @@ def skills(config: ConfigPath = None, protocol: Named = None, policy: PolicyName
 @app.command()
 def chains(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
            episodes: Episodes = None, length: Length = None, seed_base: SeedBase = None, rows: RowNames = None,
-           templates: TemplateNames = None, language: Language = None, out: Out = None, local: Local = False, workers: Workers = 1,
-           as_json: AsJson = False) -> None:  # fmt: skip
-    """Chains of tasks in one world: success after k, and the average length."""
+           templates: TemplateNames = None, language: Language = None, perturbation: Wrong = None, disturbed: Disturbed = False,
+           level: Level = None, out: Out = None, local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
+    """Chains of tasks in one world: success after k, and the average length; undisturbed, and with things going wrong."""
+    wrong = perturbations_named(listed(perturbation) or ("all",)) if perturbation or disturbed else None
     measure("chains", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            length=length, seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language)  # fmt: skip
+            length=length, seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language,
+            perturbations=wrong, level=level)  # fmt: skip
 
 
 @app.command()
@@ -63,10 +69,12 @@ def demos(config: ConfigPath = None, protocol: Named = None, policy: PolicyName 
 @app.command()
 def disturbed(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
               episodes: Episodes = None, seed_base: SeedBase = None, rows: RowNames = None, templates: TemplateNames = None,
-              out: Out = None, local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
+              perturbation: Wrong = None, level: Level = None, out: Out = None, local: Local = False, workers: Workers = 1,
+              as_json: AsJson = False) -> None:  # fmt: skip
     """The same episodes clean and with something going wrong, at three levels."""
+    wrong = perturbations_named(listed(perturbation) or ()) if perturbation else None
     measure("disturbed", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            seed_base=seed_base, rows=listed(rows), templates=listed(templates))  # fmt: skip
+            seed_base=seed_base, rows=listed(rows), templates=listed(templates), perturbations=wrong, level=level)  # fmt: skip
 
 
 def listed(names: str | None) -> tuple[str, ...] | None:
@@ -76,13 +84,14 @@ def listed(names: str | None) -> tuple[str, ...] | None:
 def measure(kind: str, config: Path | None, protocol: str | None, out: Path | None, local: bool, workers: int, as_json: bool,
             **changes: Any) -> None:  # fmt: skip
     """Evaluate by a protocol with changes set over it, with a progress bar, and print what came of it."""
-    from agent.evaluate.protocol import load_protocol
-    from agent.evaluate.runner import evaluate, new_folder
+    from agent.evaluate.runner import evaluate, every_row, new_folder
 
     settings = load_config(config)
+    whole = changes.get("rows") == ("all",) and changes.pop("rows")
     wanted = load_protocol(protocol or kind, **{"policy": settings.policy.name, "checkpoint": settings.policy.checkpoint} | given(changes))
     if wanted.kind != kind:
         raise ConfigError(f"The protocol '{wanted.name}' is for `saydo eval {wanted.kind}`, not {kind}.")
+    wanted = every_row(wanted, settings) if whole else wanted
     folder = out or new_folder(wanted, settings.runs.folder)
     console = Console(stderr=as_json)
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
@@ -115,8 +124,12 @@ def show(console: Console, result: dict[str, Any]) -> None:
         for row, one in result["rows"].items():
             for at in one["success_at"]:
                 table.add_row(row, f"{at['k']} in a row", f"{at['successes']} of {at['n']}", f"{at['low']:.1%} to {at['high']:.1%}")
-            average = f"{one['average_length']:.2f} of {one['length']}"
-            table.add_row(row, "average length", average, f"{one['low']:.2f} to {one['high']:.2f}")
+            for what, at in [("average length", one), *((f"{cell['name']}, level {cell['level']}", cell) for cell in one["cells"])]:
+                average = f"{at['average_length']:.2f} of {at['length']}"
+                table.add_row(row, what, average, f"{at['low']:.2f} to {at['high']:.2f}")
+    for row, one in result["rows_about"].items():
+        if one["same_as"]:
+            table.add_row(row, f"the same as {one['same_as']}: {one['name']} is {ROWS[one['same_as']]} here", "", "")
     for row, what, one in rates(result):
         table.add_row(row, what, f"{one['successes']} of {one['n']}", f"{one['low']:.1%} to {one['high']:.1%}")
     console.print(table)

@@ -5,25 +5,20 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
-from typing import Any
-
-import numpy as np
 
 from agent.config import Config, PolicyConfig
-from agent.demo import Demo, Saying, load_demo, play, shipped_demos
+from agent.demo import Demo, load_demo, play, shipped_demos
 from agent.evaluate.faults import Wanderer
-from agent.evaluate.protocol import Fault, Protocol, Row
-from agent.evaluate.rollout import Line, Stage
+from agent.evaluate.protocol import Fault, Protocol, Row, same_rows
+from agent.evaluate.rollout import PLANNING, Line, Stage
+from agent.evaluate.wrong import bound, changed, crowded, fits
 from agent.executor.policies import make_policy
-from agent.types import Frozen, Policy, Scene
-from sim.disturb import SPACING, Disturbance, When
+from agent.types import Fact, Frozen, Policy, Scene
 from sim.language import say
-from sim.layout import REGIONS
 from sim.robot import PANDA
 from sim.tasks import Task, Template, template, templates
-from sim.tasks.chains import Chain, Start, draw_chains, draw_start
+from sim.tasks.chains import Chain, draw_chains, draw_start
 
-WITH_PLANNER = ("planner", "recovery")
 CLEAN = "clean"
 
 
@@ -45,25 +40,25 @@ class Episode(Frozen):
 
 
 def episodes_of(protocol: Protocol) -> list[Episode]:
-    """Every episode of a protocol, rows outermost. ConfigError for templates or demos that there are not."""
-    if protocol.kind == "chains":
-        return [Episode(row=row, about="chain", number=i) for row in protocol.rows for i in range(protocol.episodes)]
+    """Every episode of a protocol, rows outermost; rows that are the same as another are not played. ConfigError for templates or
+    demos that there are not."""
+    rows = [row for row in protocol.rows if row not in same_rows(protocol.policy, protocol.rows)]
     if protocol.kind == "demos":
         names = [load_demo(name).name for name in protocol.templates] or [demo.name for demo in shipped_demos()]
         return [Episode(row="recovery", about=name, number=i) for name in names for i in range(protocol.episodes)]
-    names = list(chosen(protocol))
-    clean = [Episode(row=row, about=name, number=i) for row in protocol.rows for name in names for i in range(protocol.episodes)]
-    return clean if protocol.kind == "skills" else [*clean, *disturbed(protocol, names)]
+    names = ["chain"] if protocol.kind == "chains" else list(chosen(protocol))
+    clean = [Episode(row=row, about=name, number=i) for row in rows for name in names for i in range(protocol.episodes)]
+    return [*clean, *disturbed(protocol, rows, names)]
 
 
-def disturbed(protocol: Protocol, names: list[str]) -> list[Episode]:
+def disturbed(protocol: Protocol, rows: list[Row], names: list[str]) -> list[Episode]:
     found = []
-    for row in protocol.rows:
+    for row in rows:
         for perturbation in protocol.perturbations:
             for level, fault in enumerate(perturbation.levels, start=1):
-                if fault.change and row not in WITH_PLANNER:
-                    continue  # nobody listens
-                about = [name for name in names if name in (perturbation.templates or names)]
+                if protocol.level not in (None, level) or (fault.change and (row not in PLANNING or protocol.kind == "chains")):
+                    continue  # nobody listens; and what comes later in a chain builds on what was asked for first
+                about = [name for name in names if name in (perturbation.templates or names) or name == "chain"]
                 found += [Episode(row=row, about=name, number=i, perturbation=perturbation.name, level=level)
                           for name in about for i in range(protocol.episodes)]  # fmt: skip
     return found
@@ -89,17 +84,19 @@ def play_episode(protocol: Protocol, config: Config, episode: Episode) -> Line:
 
 def play_one(protocol: Protocol, config: Config, episode: Episode) -> Line:
     """One task of a template, perhaps with something going wrong."""
-    seed = protocol.seed_base + episode.number
+    seed, fault = protocol.seed_base + episode.number, fault_of(protocol, episode)
     start, task = draw_start(template(episode.about), seed)
-    fault = fault_of(protocol, episode)
-    wrong = [written(item, task, start, seed) for item in fault.wrong]
-    policy = policy_of(protocol, config, episode.row, seed)
-    stage = Stage(config, start, policy, episode.row, fault, wrong)
+    begun = crowded(start, task, fault, seed) if fault.distractors else start
+    if begun is None or not fits(fault, task, start.scene):
+        return {"success": False, "skipped": "it does not fit this task", "results": []}
+    stage = Stage(config, begun, policy_of(protocol, config, episode.row, seed), episode.row, fault)
     try:
         stage.prelude(template(episode.about).prelude, make_policy(PolicyConfig(name="oracle", checkpoint=None)))
-        then = changed(fault, task, start.scene) if fault.change else None
-        if fault.change and then is None:
-            return {"success": False, "skipped": "there is nothing to change to", "results": []}
+        scene = stage.watched.scene()
+        then = changed(fault, task, scene) if fault.change else None
+        if (fault.change and then is None) or not fits(fault, task, scene):
+            return {"success": False, "skipped": "there is nothing to change to, or to move", "results": []}
+        stage.disturb(bound(fault, task, scene, seed))
         result = stage.play(task, words_for(protocol, task, start.scene, seed), protocol.ticks, then)
         return {**ended(stage, [result]), "success": result["success"]}
     finally:
@@ -107,17 +104,25 @@ def play_one(protocol: Protocol, config: Config, episode: Episode) -> Line:
 
 
 def play_chain(chain: Chain, protocol: Protocol, config: Config, episode: Episode) -> Line:
-    """Tasks one after the other in one world, up to the first that fails."""
-    seed = chain.start.seed
-    stage = Stage(config, chain.start, policy_of(protocol, config, episode.row, seed), episode.row, Fault())
+    """Tasks one after the other in one world, up to the first that fails; what goes wrong meets the first task that it fits."""
+    seed, fault = chain.start.seed, fault_of(protocol, episode)
+    first = next((i for i, task in enumerate(chain.tasks) if fits(fault, task, chain.start.scene)), None)
+    begun = crowded(chain.start, chain.tasks[0], fault, seed) if fault.distractors else chain.start
+    if first is None or begun is None:
+        return {"success": False, "skipped": "it does not fit any task of this chain", "results": []}
+    stage = Stage(config, begun, policy_of(protocol, config, episode.row, seed), episode.row, fault)
     results: list[Line] = []
     try:
-        for task in chain.tasks:
-            results.append(stage.play(task, words_for(protocol, task, stage.watched.scene(), seed), protocol.ticks))
+        for index, task in enumerate(chain.tasks):
+            scene = stage.watched.scene()
+            if index == first and fits(fault, task, scene):
+                stage.disturb(bound(fault, task, scene, seed))
+            results.append(stage.play(task, words_for(protocol, task, scene, seed), protocol.ticks))
             if not results[-1]["success"]:
                 break
         done = sum(result["success"] for result in results)
-        return {**ended(stage, results), "success": done == len(chain.tasks), "done": done, "chain": [task.words for task in chain.tasks]}
+        return {**ended(stage, results), "success": done == len(chain.tasks), "done": done, "disturbed_task": first,
+                "chain": [task.words for task in chain.tasks]}  # fmt: skip
     finally:
         stage.close()
 
@@ -129,11 +134,15 @@ def play_demo(demo: Demo, config: Config, episode: Episode) -> Line:
             "robot": config.robot.model_copy(update={"scene": demo.scene, "seed": demo.seed + episode.number}),
             "runs": config.runs.model_copy(update={"folder": Path(folder), "video": False}),
         })  # fmt: skip
-        result, missing = play(demo, settings, local=True)
+        seen: set[Fact] = set()
+        result, missing = play(demo, settings, local=True, seen=seen)
     asked = len(demo.ends.facts) + len(demo.ends.not_facts) + 2
+    share = demo.score(result.scene, seen) if demo.subgoals else 1 - len(missing) / asked
+    lacking = [" ".join(goal.fact) for goal in demo.subgoals if goal.fact not in (seen if goal.ever else result.scene.facts)]
+    why = "; ".join(dict.fromkeys([*missing, *lacking]))
     steps = [f"{step.subtask.words}: {step.outcome.status}" for step in result.subtasks]
-    return {"success": not missing, "share": 1 - len(missing) / asked, "why": "; ".join(missing), "results": [], "steps": steps,
-            "ticks": result.scene.tick, "decisions": len(result.decisions)}  # fmt: skip
+    return {"success": not missing and share == 1.0, "share": share, "why": f"{why} ({result.why})" if why else "", "results": [],
+            "subgoals": len(demo.subgoals) or asked, "steps": steps, "ticks": result.scene.tick, "decisions": len(result.decisions)}  # fmt: skip
 
 
 def ended(stage: Stage, results: list[Line]) -> Line:
@@ -152,6 +161,8 @@ def fault_of(protocol: Protocol, episode: Episode) -> Fault:
 
 def policy_of(protocol: Protocol, config: Config, row: Row, seed: int) -> Policy:
     """The protocol's policy, made once per process; the random row has its own, made for the robot at hand."""
+    if row in ("oracle", "oracle-skills"):
+        return kept_policy("oracle", None)
     if row == "random" or protocol.policy == "random":
         return Wanderer(PANDA, seed)
     if protocol.policy == config.policy.name and protocol.checkpoint is None:
@@ -177,52 +188,3 @@ def chain_of(protocol: Protocol, number: int) -> Chain:
 def words_for(protocol: Protocol, task: Task, scene: Scene, seed: int) -> str:
     """What is said: the template's own sentence, or one drawn from the protocol's set."""
     return task.words if protocol.language == "plain" else say(task, scene, protocol.language, seed)
-
-
-def changed(fault: Fault, task: Task, scene: Scene) -> tuple[Task, Saying] | None:
-    """The same thing somewhere else, and how it is said; None where there is nowhere else."""
-    assert fault.change is not None
-    others = [other for other in template(task.template).find(scene)
-              if other.args.get("thing") == task.args.get("thing") and other.words != task.words]  # fmt: skip
-    if not others:
-        return None
-    when = When.model_validate(filled(fault.change.when, task))
-    return others[0], Saying(words=f"no, {others[0].words} instead", when=when)
-
-
-def written(item: dict[str, Any], task: Task, start: Start, seed: int) -> Disturbance:
-    """A disturbance of a protocol with the task's names in it; `far` becomes a free spot so far from where the thing is."""
-    from pydantic import TypeAdapter
-
-    values = filled(item, task)
-    if "far" in values:
-        values["to"] = spot_at(start.scene, values["thing"], float(values.pop("far")), seed)
-    found: Disturbance = TypeAdapter(Disturbance).validate_python(values)
-    return found
-
-
-def filled(value: Any, task: Task) -> Any:
-    """Names in braces replaced by the task's things."""
-    if isinstance(value, dict):
-        return {key: filled(item, task) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [filled(item, task) for item in value]
-    return value.format_map(task.args) if isinstance(value, str) else value
-
-
-def spot_at(scene: Scene, name: str, far: float, seed: int) -> list[float]:
-    """A free spot on the table at that distance, m, or as near to that as there is one: x, y."""
-    rng = np.random.default_rng([seed, 11])
-    here = np.array(scene.find(name).position[:2])
-    others = [np.array(thing.position[:2]) for thing in scene.things if thing.kind in ("block", "bowl") and thing.name != name]
-    corners = [(x, y) for x, y in REGIONS[:1]]
-    best, best_cost = here, float("inf")
-    for angle in rng.uniform(-np.pi, np.pi, 60):
-        for share in (1.0, 0.8, 1.3):
-            spot = here + far * share * np.array([np.cos(angle), np.sin(angle)])
-            out = sum(float(max(low - at, at - high, 0.0)) for at, (low, high) in zip(spot, corners[0], strict=True))
-            near = max(0.0, SPACING - min((float(np.hypot(*(spot - other))) for other in others), default=1.0))
-            cost = out + near + 0.01 * abs(share - 1)
-            if cost < best_cost:
-                best, best_cost = spot, cost
-    return [round(float(value), 4) for value in best]

@@ -2,7 +2,7 @@
 
 kind: disturbed
 episodes: 10
-rows: [plan, planner, recovery]
+rows: [plan, planner, recovery]            # see ROWS and RULES
 templates: [in a bowl, stack]
 perturbations:
   - name: the grip slips
@@ -13,27 +13,47 @@ perturbations:
 
 import hashlib
 import json
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, Self, get_args
 
 import yaml
-from pydantic import Field, ValidationError
+from pydantic import Field, ValidationError, model_validator
 
 from agent.errors import ConfigError, hint
 from agent.types import Frozen
 
 SHIPPED = Path(__file__).parent / "protocols"
 Kind = Literal["skills", "chains", "demos", "disturbed"]
-Row = Literal["random", "alone", "plan", "planner", "recovery"]
+Row = Literal["random", "oracle", "alone", "plan", "planner", "recovery", "oracle-skills"]
 Language = Literal["plain", "train", "typos", "phrasing", "words", "intent"]
 KINDS: tuple[str, ...] = get_args(Kind)
 ROWS: dict[Row, str] = {
     "random": "random motion",
-    "alone": "policy alone, given the whole instruction",
-    "plan": "the template's own plan + policy",
+    "oracle": "scripted oracle",
+    "alone": "policy alone",
+    "plan": "oracle plan + policy",
     "planner": "planner + policy",
-    "recovery": "planner + policy, retries allowed",
+    "recovery": "planner + policy + recovery",
+    "oracle-skills": "planner + oracle skills",
 }
+RULES: dict[Row, str] = {
+    "random": "Smooth random motion over the table. The row to beat.",
+    "oracle": "The template's own plan, each step by the oracle, which reads the true scene. The upper bound.",
+    "alone": "The policy is given the whole instruction, and nothing else, until the time is over.",
+    "plan": "The policy is given the steps of the template's own plan; the first step that fails ends it. Leaves the policy's faults.",
+    "planner": "The planner reads the sentence and chooses the steps; the first step that fails ends it.",
+    "recovery": "As before, but it may try again, another way, or ask. What saydo does.",
+    "oracle-skills": "The planner with recovery, each step by the oracle. Leaves the planner's faults.",
+}
+COINCIDE: dict[str, dict[Row, Row]] = {"oracle": {"plan": "oracle", "oracle-skills": "recovery"}, "random": {"alone": "random"}}
+"""By policy: rows that are the same as another by definition; where both are asked for, one is played."""
+
+
+def same_rows(policy: str, rows: Iterable[Row]) -> dict[Row, Row]:
+    """Of the rows asked for: which need not be played, and which other row has their figures."""
+    asked = set(rows)
+    return {row: other for row, other in COINCIDE.get(policy, {}).items() if {row, other} <= asked}
 
 
 class Change(Frozen):
@@ -42,17 +62,44 @@ class Change(Frozen):
     when: dict[str, Any]
 
 
+class Cameras(Frozen):
+    """What is wrong with the cameras; what that means for a policy that is shown the Scene is told in agent/evaluate/faults.py."""
+
+    out_s: float = Field(default=0.0, ge=0, le=5)
+    """So long nothing is seen, every 6 s."""
+    stuck_s: float = Field(default=0.0, ge=0, le=5)
+    """So long the picture stands still, every 6 s."""
+    noise: float = Field(default=0.0, ge=0)
+    """Standard deviation, grey levels."""
+    shift_deg: float = Field(default=0.0, ge=0)
+    """Turned by so much against where they were calibrated."""
+
+    @model_validator(mode="after")
+    def one_interruption(self) -> Self:
+        if self.out_s and self.stuck_s:
+            raise ValueError("cameras are either out (out_s) or stuck (stuck_s), not both")
+        return self
+
+
 class Fault(Frozen):
     """One level of a perturbation; what is left out is as it should be."""
 
     wrong: tuple[dict[str, Any], ...] = ()
-    """Disturbances of sim/disturb.py. A `move` may say `far: 0.1` (m) for a free spot so far from where the thing was drawn."""
-    noise_m: float = Field(default=0.0, ge=0)
-    """Standard deviation of the noise on where hand and things are seen to be, m."""
+    """Disturbances of sim/disturb.py, whose ticks count from the task's start. Names in braces are the task's slots; {another} is the
+    nearest thing like its {thing}. A `move` may say `far: 0.1` (m) for a free spot so far from where the thing is."""
+    cameras: Cameras = Cameras()
+    see_ticks: int = Field(default=0, ge=0)
+    """All that is sensed is so many ticks old."""
+    act_ticks: int = Field(default=0, ge=0)
+    """Commands are carried out so many ticks late."""
     delay_ticks: int = Field(default=0, ge=0)
-    """Ticks between an observation and the first use of its chunk."""
+    """Ticks between an observation and the first use of its chunk; the executor knows of them."""
     lost: float = Field(default=0.0, ge=0, lt=1)
     """Share of the policy's answers that do not arrive."""
+    distractors: int = Field(default=0, ge=0)
+    """So many more things are in the scene."""
+    alike: int = Field(default=0, ge=0)
+    """So many of them have the colour of the task's thing; the first stands beside it."""
     change: Change | None = None
 
 
@@ -61,6 +108,7 @@ class Perturbation(Frozen):
 
     name: str
     templates: tuple[str, ...] = ()
+    """Where it is played, of the protocol's; none: wherever it fits. In chains it meets the first task that it fits."""
     levels: tuple[Fault, ...] = Field(min_length=1)
 
 
@@ -85,6 +133,9 @@ class Protocol(Frozen):
     language: Language = "plain"
     """The words that are said: the template's own sentence, or one drawn from a set of sim/language."""
     perturbations: tuple[Perturbation, ...] = ()
+    """Beside the clean run; none: the clean run alone."""
+    level: int | None = Field(None, ge=1)
+    """This level of each alone."""
 
     @property
     def sha256(self) -> str:
@@ -114,11 +165,26 @@ def load_protocol(name: str, **changes: Any) -> Protocol:
         raise ConfigError(f"The protocol {path} is not valid. {explained(error)}") from error
 
 
+def perturbations_named(names: Iterable[str]) -> tuple[Perturbation, ...]:
+    """Perturbations of the shipped protocol `disturbed`: by name, or by a part of the name that only one has; "all" for each of them.
+    ConfigError says which there are."""
+    there = load_protocol("disturbed").perturbations
+    found: list[Perturbation] = []
+    for name in names:
+        fitting = [one for one in there if name in ("all", one.name)] or [one for one in there if name.lower() in one.name.lower()]
+        if len(fitting) != 1 and name != "all":
+            known = [one.name for one in there]
+            which = f"'{name}' may be: {', '.join(one.name for one in fitting)}." if fitting else f"There is no perturbation '{name}'."
+            raise ConfigError(f"{which} Perturbations: {', '.join(known)}.{hint(name, known)}")
+        found += [one for one in fitting if one not in found]
+    return tuple(found)
+
+
 def explained(error: ValidationError) -> str:
     """What is wrong, line by line, with the nearest key where one is unknown."""
     lines = []
     for problem in error.errors():
-        known = [*Protocol.model_fields, *Perturbation.model_fields, *Fault.model_fields]
+        known = [*Protocol.model_fields, *Perturbation.model_fields, *Fault.model_fields, *Cameras.model_fields]
         near = hint(str(problem["loc"][-1]), known) if problem["type"] == "extra_forbidden" else ""
         lines.append(f"{'.'.join(map(str, problem['loc']))}: {problem['msg']}.{near}")
     return " ".join(lines)

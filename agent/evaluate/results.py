@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from agent.evaluate.episodes import CLEAN
-from agent.evaluate.protocol import ROWS, Protocol
+from agent.evaluate.protocol import ROWS, RULES, Protocol, Row, same_rows
 from agent.evaluate.statistics import bootstrap, paired, wilson
 
 Line = dict[str, Any]
@@ -14,21 +14,23 @@ WORST = 12
 
 
 def summed_up(protocol: Protocol, lines: Sequence[Line]) -> dict[str, Any]:
-    """The figures of an evaluation, by its kind."""
-    lines = [line for line in lines if "skipped" not in line]
-    found = {"skills": skills, "chains": chains, "demos": demos, "disturbed": disturbed}[protocol.kind](protocol, lines)
-    return {"kind": protocol.kind, **found, "preconditions": preconditions(lines), "worst": worst(lines)}
+    """The figures of an evaluation, by its kind. `same`: rows that are the same as another; `skipped`: episodes that made no sense."""
+    played = [line for line in lines if "skipped" not in line]
+    found = {"skills": skills, "chains": chains, "demos": demos, "disturbed": disturbed}[protocol.kind](protocol, played)
+    same = same_rows(protocol.policy, protocol.rows)
+    rows = {row: {"name": ROWS[row], "about": RULES[row], "same_as": same.get(row)} for row in protocol.rows}
+    return {"kind": protocol.kind, "rows_about": rows, "skipped": len(lines) - len(played), **found,
+            "preconditions": preconditions(played), "worst": worst(played)}  # fmt: skip
 
 
 def rate(lines: Sequence[Line]) -> Line:
     """Success rate with Wilson's 95 % interval; ticks to success (median); steps that failed on the way."""
-    n, done = len(lines), sum(line["success"] for line in lines)
-    low, high = wilson(done, n)
+    n = len(lines)
     results = [result for line in lines for result in line["results"]]
     held = [result["held"] for result in results if result["held"] is not None]
     first = sum(bool(line["results"]) and all(result["first"] is not None for result in line["results"]) for line in lines)
     return {
-        "success": done / n if n else 0.0, "successes": done, "n": n, "low": low, "high": high,
+        **share(sum(line["success"] for line in lines), n),
         "first_instant": first / n if n else 0.0, "progress": mean(result["progress"] for result in results),
         "ticks": float(np.median(held)) if held else None, "failed_steps": sum(result["failed_steps"] for result in results),
     }  # fmt: skip
@@ -50,21 +52,28 @@ def skills(protocol: Protocol, lines: Sequence[Line]) -> Line:
     rows = {row: [{"name": name, **rate(group)} for name, group in grouped(of, lambda line: line["about"]).items()]
             for row, of in grouped(lines, lambda line: line["row"]).items()}  # fmt: skip
     overall = {row: rate(of) for row, of in grouped(lines, lambda line: line["row"]).items()}
-    first = protocol.rows[0]
+    first = played_rows(protocol)[0]
     compared = differences(protocol, lines)
     return {"skills": rows[first], "overall": overall[first], "rows": rows, "overall_rows": overall, "differences": compared}
+
+
+def played_rows(protocol: Protocol) -> list[Row]:
+    """The rows that are played; a row that is the same as another has the other's figures."""
+    same = same_rows(protocol.policy, protocol.rows)
+    return [row for row in protocol.rows if row not in same]
 
 
 def differences(protocol: Protocol, lines: Sequence[Line]) -> list[Line]:
     """Each later row against the first, over the same episodes."""
     rows = grouped(lines, lambda line: line["row"])
-    ours = {pair(line): score(line) for line in rows.get(protocol.rows[0], [])}
+    first, *others = played_rows(protocol)
+    ours = {pair(line): score(line) for line in rows.get(first, [])}
     found = []
-    for row in protocol.rows[1:]:
+    for row in others:
         theirs = {pair(line): score(line) for line in rows.get(row, [])}
         both = sorted(ours.keys() & theirs.keys())
         by, low, high = paired([theirs[key] for key in both], [ours[key] for key in both])
-        found.append({"row": row, "against": protocol.rows[0], "by": by, "low": low, "high": high, "n": len(both)})
+        found.append({"row": row, "against": first, "by": by, "low": low, "high": high, "n": len(both)})
     return found
 
 
@@ -78,27 +87,49 @@ def score(line: Line) -> float:
 
 
 def chains(protocol: Protocol, lines: Sequence[Line]) -> Line:
-    rows = {row: chain_figures(protocol, of) for row, of in grouped(lines, lambda line: line["row"]).items()}
-    return {"rows": rows, "overall": rows[protocol.rows[0]], "differences": differences(protocol, lines)}
+    """Per row: the clean chains, and each perturbation and level beside the same chains clean."""
+    rows = {}
+    for row, of in grouped(lines, lambda line: line["row"]).items():
+        clean = {line["number"]: line for line in of if line["perturbation"] == CLEAN}
+        rows[row] = chain_figures(protocol, list(clean.values()))
+        rows[row]["cells"] = [chain_cell(protocol, *name, group, clean) for name, group in troubles(of).items()]
+    undisturbed = [line for line in lines if line["perturbation"] == CLEAN]
+    return {"rows": rows, "overall": rows[played_rows(protocol)[0]], "differences": differences(protocol, undisturbed)}
+
+
+def troubles(lines: Sequence[Line]) -> dict[tuple[str, int], list[Line]]:
+    """Episodes by perturbation and level, without the clean ones."""
+    found: dict[tuple[str, int], list[Line]] = {}
+    for line in lines:
+        if line["perturbation"] != CLEAN:
+            found.setdefault((line["perturbation"], line["level"]), []).append(line)
+    return found
+
+
+def chain_cell(protocol: Protocol, name: str, level: int, lines: Sequence[Line], clean: dict[int, Line]) -> Line:
+    """One perturbation at one level: average length, and its difference to the same chains clean, each with its interval."""
+    both = [line for line in lines if line["number"] in clean]
+    by, low, high = paired([line["done"] for line in both], [clean[line["number"]]["done"] for line in both])
+    figures = chain_figures(protocol, lines)
+    return {**{key: figures[key] for key in ("average_length", "low", "high", "n", "length", "success_at")}, "name": name, "level": level,
+            "clean": mean(clean[line["number"]]["done"] for line in both), "by": by, "by_low": low, "by_high": high,
+            "fired": sum(bool(line["fired"]) for line in lines)}  # fmt: skip
 
 
 def chain_figures(protocol: Protocol, lines: Sequence[Line]) -> Line:
     """Success@k, average length with its bootstrap interval, and each template's rate among the times it was reached."""
     n, done = len(lines), [line["done"] for line in lines]
     low, high = bootstrap(done)
-    at = []
-    for k in range(1, protocol.length + 1):
-        successes = sum(value >= k for value in done)
-        bounds = wilson(successes, n)
-        at.append({"k": k, "success": successes / n, "successes": successes, "n": n, "low": bounds[0], "high": bounds[1]})
+    at = [{"k": k, **share(sum(value >= k for value in done), n)} for k in range(1, protocol.length + 1)]
     reached = grouped([result for line in lines for result in line["results"]], lambda result: result["template"])
-    parts = []
-    for name, results in sorted(reached.items()):
-        successes = sum(result["success"] for result in results)
-        bounds = wilson(successes, len(results))
-        parts.append({"name": name, "success": successes / len(results), "successes": successes, "n": len(results), "low": bounds[0],
-                      "high": bounds[1]})  # fmt: skip
+    parts = [{"name": name, **share(sum(result["success"] for result in of), len(of))} for name, of in sorted(reached.items())]
     return {"average_length": mean(done), "low": low, "high": high, "n": n, "length": protocol.length, "success_at": at, "templates": parts}
+
+
+def share(successes: int, n: int) -> Line:
+    """A rate with Wilson's 95 % interval."""
+    low, high = wilson(successes, n)
+    return {"success": successes / n if n else 0.0, "successes": successes, "n": n, "low": low, "high": high}
 
 
 def demos(protocol: Protocol, lines: Sequence[Line]) -> Line:
@@ -112,20 +143,18 @@ def disturbed(protocol: Protocol, lines: Sequence[Line]) -> Line:
     rows = {}
     for row, of in grouped(lines, lambda line: line["row"]).items():
         clean = {(line["about"], line["number"]): line for line in of if line["perturbation"] == CLEAN}
-        cells = grouped([line for line in of if line["perturbation"] != CLEAN], lambda line: f"{line['perturbation']}\n{line['level']}")
         rows[row] = {"clean": rate(list(clean.values())), "false_alarms": false_alarms(list(clean.values())),
-                     "cells": [cell(name, group, clean) for name, group in cells.items()]}  # fmt: skip
-    return {"rows": rows, "overall": rows[protocol.rows[0]]["clean"], "differences": differences(protocol, lines)}
+                     "cells": [cell(*name, group, clean) for name, group in troubles(of).items()]}  # fmt: skip
+    return {"rows": rows, "overall": rows[played_rows(protocol)[0]]["clean"], "differences": differences(protocol, lines)}
 
 
-def cell(name: str, lines: Sequence[Line], clean: dict[tuple[str, int], Line]) -> Line:
+def cell(name: str, level: int, lines: Sequence[Line], clean: dict[tuple[str, int], Line]) -> Line:
     """One perturbation at one level: success beside the clean run of the same seeds, recovery, what was decided more."""
-    perturbation, _, level = name.partition("\n")
     same = [clean[line["about"], line["number"]] for line in lines if (line["about"], line["number"]) in clean]
     before, now = mean(line["success"] for line in same), mean(line["success"] for line in lines)
     took = [recovery for line in lines if (recovery := recovery_ticks(line)) is not None]
     more = mean(decisions(line) for line in lines) - mean(decisions(line) for line in same)
-    return {"name": perturbation, "level": int(level), **rate(lines), "clean": before, "ratio": now / before if before else None,
+    return {"name": name, "level": level, **rate(lines), "clean": before, "ratio": now / before if before else None,
             "fired": sum(bool(line["fired"]) for line in lines), "recovery_ticks": float(np.median(took)) if took else None,
             "more_decisions": more}  # fmt: skip
 
@@ -172,5 +201,7 @@ def worst(lines: Sequence[Line]) -> list[Line]:
 
 def shown(line: Line) -> Line:
     last = line["results"][-1] if line["results"] else line
-    return {"key": line["key"], "seed": line["seed"], "row": ROWS[line["row"]], "about": line["about"], "words": last.get("words", ""),
-            "why": last.get("why", ""), "fired": [what for _, what in line.get("fired", [])], "picture": line.get("picture")}  # fmt: skip
+    trouble = "" if line["perturbation"] == CLEAN else f"{line['perturbation']}, level {line['level']}"
+    told = {key: last.get(key, "") for key in ("words", "why")}
+    return {**{key: line[key] for key in ("key", "seed", "about")}, **told, "row": ROWS[line["row"]], "trouble": trouble,
+            "fired": [what for _, what in line.get("fired", [])], "picture": line.get("picture")}  # fmt: skip

@@ -12,7 +12,7 @@ from PIL import Image
 from agent.app import checkpointer
 from agent.config import Config
 from agent.demo import Interrupting, Saying
-from agent.evaluate.faults import Lossy, Noisy
+from agent.evaluate.faults import Around, Lossy, troubled
 from agent.evaluate.protocol import Fault, Row
 from agent.executor.executor import Executor
 from agent.executor.safety import Guard
@@ -29,6 +29,8 @@ from sim.tasks.chains import Start
 from sim.tasks.referee import Referee, touched
 from sim.tasks.task import Task
 
+BY_PLAN, PLANNING = ("oracle", "plan"), ("planner", "recovery", "oracle-skills")
+"""Rows that follow the template's own plan, and rows that have the planner."""
 LEAVE_TICKS = 60
 """After the last subtask the policy goes on with it for so long, to let the hand leave."""
 Line = dict[str, Any]
@@ -102,13 +104,18 @@ class Tally:
 class Stage:
     """The world of one episode with its robot, policy and executor; close it."""
 
-    def __init__(self, config: Config, start: Start, policy: Policy, row: Row, fault: Fault, wrong: Sequence[Disturbance] = ()) -> None:
+    def __init__(self, config: Config, start: Start, policy: Policy, row: Row, fault: Fault) -> None:
         self.config, self.row, self.fault, self.seed = config, row, fault, start.seed
         self.library = gather(config.skills)
-        self.robot = SimRobot(start.layout, seed=start.seed, disturbances=wrong)
+        self.robot = SimRobot(start.layout, seed=start.seed)
         self.watched = Watched(self.robot)
         self.policy: Policy = Lossy(policy, fault.lost, start.seed) if fault.lost else policy
-        self.excused = {name for move in wrong if (name := getattr(move, "thing", None))}
+        self.excused: set[str] = set()
+
+    def disturb(self, wrong: Sequence[Disturbance]) -> None:
+        """What will go wrong from now on; things that someone else moves are no fault of the robot."""
+        self.robot.disturb(wrong)
+        self.excused |= {name for one in wrong for slot in ("thing", "other") if (name := getattr(one, slot, None))}
 
     def play(self, task: Task, words: str, ticks: int, then: tuple[Task, Saying] | None = None) -> Line:
         """Play one task. then: what the person wants instead in the middle of it, and how and when that is said."""
@@ -120,9 +127,9 @@ class Stage:
             mailbox = Mailbox()
             executor = self._executor(mailbox, [then[1]] if then else [])
             stack.callback(executor.close)
-            if self.row in ("planner", "recovery"):
+            if self.row in PLANNING:
                 self._by_planner(executor, mailbox, words, tally)
-            elif self.row == "plan":
+            elif self.row in BY_PLAN:
                 self._by_plan(executor, task.plan, tally)
             else:
                 self._by_words(executor, words, tally)
@@ -147,13 +154,13 @@ class Stage:
         self.robot.close()
 
     def _executor(self, mailbox: Mailbox, sayings: Sequence[Saying]) -> Executor:
-        body: Robot = Noisy(self.watched, self.fault.noise_m, self.seed) if self.fault.noise_m else self.watched
-        body = Interrupting(body, mailbox, sayings) if sayings else body
+        body: Robot = Interrupting(self.watched, mailbox, sayings) if sayings else self.watched
+        body = troubled(Guard(body, self.config.guard), self.fault, self.seed, self.policy.spec.sees_scene)
         settings = self.config.executor
         if self.fault.delay_ticks:
             rows = min(settings.rows, self.policy.spec.horizon - self.fault.delay_ticks)
             settings = settings.model_copy(update={"delay_ticks": self.fault.delay_ticks, "rows": rows})
-        return Executor(Guard(body, self.config.guard), self.policy, settings)
+        return Executor(body, self.policy, settings)
 
     def _by_plan(self, executor: Executor, plan: Sequence[Subtask], tally: Tally) -> None:
         for subtask in plan:
@@ -221,15 +228,13 @@ class Stage:
         }  # fmt: skip
 
 
-class Ending:
+class Ending(Around):
     """A Robot around a Robot: when the referee has seen enough, the person says stop."""
 
     def __init__(self, robot: Robot, mailbox: Mailbox, watched: Watched) -> None:
-        self.robot, self.spec, self.mailbox, self.watched = robot, robot.spec, mailbox, watched
+        super().__init__(robot)
+        self.mailbox, self.watched = mailbox, watched
         self._said = False
-
-    def observe(self, cameras: Collection[str] | None = None) -> Observation:
-        return self.robot.observe(cameras)
 
     def apply(self, action: Array) -> Array:
         applied = self.robot.apply(action)
@@ -237,6 +242,3 @@ class Ending:
             self._said = True
             self.mailbox.put("stop")
         return applied
-
-    def stop(self) -> bool:
-        return self.robot.stop()

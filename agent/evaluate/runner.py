@@ -19,7 +19,7 @@ from typing import Any
 from agent.config import Config
 from agent.errors import ConfigError, RecordError
 from agent.evaluate.episodes import Episode, episodes_of, play_episode, policy_of
-from agent.evaluate.protocol import Protocol
+from agent.evaluate.protocol import ROWS, Protocol
 from agent.evaluate.results import Line, summed_up
 from agent.executor.files import replace_file
 
@@ -60,9 +60,19 @@ def evaluate(
 
 def check_rows(protocol: Protocol, config: Config) -> None:
     """ConfigError if a row asks of the policy what it cannot do."""
-    if "alone" in protocol.rows and policy_of(protocol, config, "alone", protocol.seed_base).spec.sees_scene:
+    if "alone" in protocol.rows and not hears(protocol, config):
         raise ConfigError(f"The policy '{protocol.policy}' reads no words, so it cannot be given a whole instruction. "
                           "Leave the row 'alone' out, or give a policy that does.")  # fmt: skip
+
+
+def hears(protocol: Protocol, config: Config) -> bool:
+    """Can the policy be given a sentence alone?"""
+    return not policy_of(protocol, config, "alone", protocol.seed_base).spec.sees_scene
+
+
+def every_row(protocol: Protocol, config: Config) -> Protocol:
+    """The protocol with all rows that make sense for its policy."""
+    return protocol.model_copy(update={"rows": tuple(row for row in ROWS if row != "alone" or hears(protocol, config))})
 
 
 def started(protocol: Protocol, folder: Path) -> dict[str, Line]:

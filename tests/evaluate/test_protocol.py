@@ -6,7 +6,7 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.evaluate.episodes import episodes_of
-from agent.evaluate.protocol import KINDS, load_protocol, protocol_names
+from agent.evaluate.protocol import KINDS, ROWS, RULES, Cameras, load_protocol, perturbations_named, protocol_names, same_rows
 from sim.tasks import templates
 
 
@@ -46,3 +46,42 @@ def test_a_wrong_protocol_says_what_is_wrong(tmp_path: Path) -> None:
 def test_nobody_changes_their_mind_where_nobody_listens() -> None:
     episodes = episodes_of(load_protocol("disturbed"))
     assert {episode.row for episode in episodes if episode.perturbation == "another instruction half way"} == {"planner", "recovery"}
+
+
+def test_rows_that_are_the_same_are_played_once() -> None:
+    rows = tuple(ROWS)
+    assert same_rows("oracle", rows) == {"plan": "oracle", "oracle-skills": "recovery"} and not same_rows("pi0", rows)
+    assert same_rows("oracle", ("plan", "recovery")) == {}
+    protocol = load_protocol("skills", rows=("oracle", "plan", "recovery", "oracle-skills"), templates=("lift",), episodes=2)
+    assert {episode.row for episode in episodes_of(protocol)} == {"oracle", "recovery"}
+    assert set(RULES) == set(ROWS)
+
+
+def test_the_suite_disturbs_in_every_way_at_three_levels() -> None:
+    perturbations = load_protocol("disturbed").perturbations
+    assert all(len(one.levels) == 3 for one in perturbations)
+    faults = [fault for one in perturbations for fault in one.levels]
+    kinds = {item["kind"] for fault in faults for item in fault.wrong}
+    assert kinds == {"move", "swap", "slip", "remove_grip", "hand", "drawer", "light", "lever", "lid"}
+    for field in ("see_ticks", "act_ticks", "delay_ticks", "lost", "distractors", "alike", "change"):
+        assert any(getattr(fault, field) for fault in faults), field
+    for field in Cameras.model_fields:
+        assert any(getattr(fault.cameras, field) for fault in faults), field
+    names = set(load_protocol("disturbed").templates)
+    assert all(set(one.templates) <= names for one in perturbations)
+
+
+def test_perturbations_are_found_by_name_or_by_a_part_of_it() -> None:
+    assert [one.name for one in perturbations_named(("slips", "it sees late"))] == ["the grip slips", "it sees late"]
+    assert perturbations_named(("all",)) == load_protocol("disturbed").perturbations
+    with pytest.raises(ConfigError, match="may be: moved before the reach, moved during the reach"):
+        perturbations_named(("moved",))
+    with pytest.raises(ConfigError, match="There is no perturbation 'earthquake'"):
+        perturbations_named(("earthquake",))
+
+
+def test_chains_are_disturbed_at_the_levels_asked_for() -> None:
+    protocol = load_protocol("chains", episodes=2, perturbations=perturbations_named(("slips", "another instruction")), level=2)
+    found = [(episode.perturbation, episode.level, episode.number) for episode in episodes_of(protocol)]
+    assert found == [("clean", 0, 0), ("clean", 0, 1), ("the grip slips", 2, 0), ("the grip slips", 2, 1)]
+    assert protocol.sha256 != load_protocol("chains", episodes=2).sha256

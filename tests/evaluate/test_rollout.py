@@ -2,14 +2,19 @@
 
 from typing import Any
 
+import numpy as np
 import pytest
 
 from agent.config import load_config
 from agent.evaluate.episodes import Episode, play_episode
-from agent.evaluate.protocol import Fault, Perturbation, Protocol
+from agent.evaluate.protocol import Cameras, Fault, Perturbation, Protocol
+from agent.evaluate.wrong import bound, crowded, fits
+from sim.tasks import template
+from sim.tasks.chains import draw_start
 
 SLIP = {"kind": "slip", "when": {"holding": "{thing}", "after_ticks": 12}}
 MOVE = {"kind": "move", "thing": "{thing}", "far": 0.1, "when": {"tick": 20}}
+HAND = {"kind": "hand", "thing": "{thing}", "does": "push", "by": 0.1, "when": {"tick": 0}}
 CHANGE = {"when": {"holding": "{thing}", "after_ticks": 4}}
 PROTOCOL = Protocol(
     name="rows", kind="disturbed", templates=("in a bowl", "light on"), rows=("plan", "planner", "recovery"), ticks=600,
@@ -18,6 +23,10 @@ PROTOCOL = Protocol(
         Perturbation(name="moved", levels=(Fault.model_validate({"wrong": [MOVE]}),)),
         Perturbation(name="late", levels=(Fault(delay_ticks=5),)),
         Perturbation(name="lost", levels=(Fault(lost=0.3),)),
+        Perturbation(name="out", levels=(Fault(cameras=Cameras(out_s=1.0)),)),
+        Perturbation(name="shifted", levels=(Fault(cameras=Cameras(shift_deg=1.0)),)),
+        Perturbation(name="late arm", levels=(Fault(act_ticks=3),)),
+        Perturbation(name="hand", levels=(Fault.model_validate({"wrong": [HAND]}),)),
         Perturbation(name="changed", levels=(Fault.model_validate({"change": CHANGE}),)),
     ),
 )  # fmt: skip
@@ -40,6 +49,49 @@ def test_the_closed_loop_copes(perturbation: str) -> None:
     line = played("plan", perturbation=perturbation)
     assert line["success"], line["results"][0]["why"]
     assert bool(line["fired"]) == (perturbation == "moved")
+
+
+@pytest.mark.parametrize("fault", ["out", "shifted", "late arm", "hand"])
+def test_every_fault_gets_into_the_world(fault: str) -> None:
+    line = played("plan", perturbation=fault)
+    clean = played("plan")
+    assert line["results"][0]["ticks"] != clean["results"][0]["ticks"] or line["results"][0]["why"] != clean["results"][0]["why"]
+    assert [what for _, what in line["fired"]] == (["a hand came to push the blue block"] if fault == "hand" else [])
+
+
+def test_more_things_are_there_and_the_others_stand_where_they_stood() -> None:
+    start, task = draw_start(template("in a bowl"), 2)
+    fuller = crowded(start, task, Fault(distractors=3, alike=2), 2)
+    assert fuller is not None
+    extra = set(fuller.scene.names()) - set(start.scene.names())
+    thing = task.args["thing"]
+    alike = [name for name in extra if name.split()[-2] == thing.split()[-2]]
+    assert len(extra) == 3 and len(alike) == 2 and task.unmet(fuller.scene) == ()
+    near = min(np.hypot(*np.subtract(fuller.scene.find(name).position, fuller.scene.find(thing).position)[:2]) for name in alike)
+    assert near < 0.16
+    for name in start.scene.names("block", "bowl"):
+        assert fuller.scene.find(name).position[:2] == pytest.approx(start.scene.find(name).position[:2], abs=2e-3)
+
+
+def test_a_fault_fits_where_its_slots_and_its_furniture_are() -> None:
+    def of(name: str, wrong: dict[str, Any]) -> bool:
+        start, task = draw_start(template(name), 0)
+        return fits(Fault.model_validate({"wrong": [{**wrong, "when": {"tick": 1}}]}), task, start.scene)
+
+    move, lever, drawer = {"kind": "move", "thing": "{thing}", "far": 0.1}, {"kind": "lever"}, {"kind": "drawer", "to": "closed"}
+    assert of("lift", move) and not of("light on", move) and not of("lift", lever) and not of("lift", drawer)
+    assert of("open the drawer", drawer) and of("put away", drawer) and not of("light on", drawer)
+    assert of("in a bowl", {"kind": "swap", "thing": "{thing}", "other": "{another}"})
+
+
+def test_ticks_of_a_fault_count_from_where_the_task_begins() -> None:
+    start, task = draw_start(template("lift"), 0)
+    later = start.scene.model_copy(update={"tick": 500})
+    fault = Fault.model_validate({"wrong": [{"kind": "move", "thing": "{thing}", "far": 0.1, "when": {"tick": 7}}]})
+    (move,) = bound(fault, task, later, 0)
+    assert move.when.tick == 507
+    gone = np.hypot(*np.subtract(move.to, start.scene.find(task.args["thing"]).position[:2]))
+    assert 0.07 < gone < 0.14
 
 
 def test_a_slip_happens_and_recovery_gets_over_it() -> None:

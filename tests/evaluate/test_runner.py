@@ -10,8 +10,8 @@ import pytest
 from agent.config import load_config
 from agent.errors import ConfigError, RecordError
 from agent.evaluate import runner
-from agent.evaluate.protocol import Protocol, load_protocol
-from agent.evaluate.runner import evaluate
+from agent.evaluate.protocol import ROWS, Fault, Perturbation, Protocol, load_protocol, perturbations_named
+from agent.evaluate.runner import evaluate, every_row
 
 SMALL = Protocol(name="small", kind="skills", templates=("light on", "home"), episodes=2, ticks=200)
 UNTIMED = ("wall_s",)
@@ -114,3 +114,30 @@ def test_chains_and_their_figures(tmp_path: Path) -> None:
     assert [at["k"] for at in one["success_at"]] == [1, 2]
     assert one["average_length"] == sum(at["success"] for at in one["success_at"])
     assert result["preconditions"]["held"] == result["preconditions"]["checked"]
+
+
+def test_chains_under_disturbance_stand_beside_the_same_chains_clean(tmp_path: Path) -> None:
+    wrong = (*perturbations_named(("slips",)), Perturbation(name="late", levels=(Fault(act_ticks=1),)))
+    protocol = load_protocol("chains", episodes=2, length=2, seed_base=3, perturbations=wrong, level=1, rows=("oracle", "plan"))
+    result = evaluate(protocol, load_config(), tmp_path)
+    assert result["rows_about"]["plan"]["same_as"] == "oracle" and set(result["rows"]) == {"oracle"}
+    one = result["rows"]["oracle"]
+    cells = {cell["name"]: cell for cell in one["cells"]}
+    assert cells["late"]["n"] == 2 and one["n"] == 2
+    for cell in cells.values():
+        assert cell["by"] == pytest.approx(cell["average_length"] - cell["clean"])
+        assert cell["low"] <= cell["average_length"] <= cell["high"] and cell["by_low"] <= cell["by"] <= cell["by_high"]
+    lines = lines_of(tmp_path).values()
+    fits = [line for line in lines if line["perturbation"] == "the grip slips" and "skipped" not in line]
+    assert result["skipped"] == 2 - len(fits)
+    for line in fits:
+        begun = [start["began"] for start in line["results"]]
+        assert all(tick >= begun[line["disturbed_task"]] for tick, _ in line["fired"])
+    page = (tmp_path / "report.html").read_text()
+    assert "the grip slips" in page or not fits
+
+
+def test_all_rows_but_those_that_a_policy_cannot_play() -> None:
+    rows = every_row(SMALL, load_config()).rows
+    assert set(ROWS) - set(rows) == {"alone"}
+    assert set(every_row(SMALL.model_copy(update={"policy": "random"}), load_config()).rows) == set(ROWS)
