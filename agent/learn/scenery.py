@@ -12,6 +12,7 @@ from sim.tasks import templates
 Dice = np.random.Generator
 
 COLOURS = tuple(colour for colour in objects.COLOURS if colour not in objects.HELD_OUT)
+TRIES = 8
 MOST = 7
 """Things on a table: more leave no room for the hand."""
 IN_BOWL, IN_DRAWER, ON_BLOCK, IN_BAY = 0.14, 0.08, 0.10, 0.05
@@ -22,13 +23,20 @@ BASES = ("block", "bar", "cylinder")
 def draw_layout(recipe: Recipe, rng: Dice) -> Layout:
     """What is in a world: its things, fixtures and look. Where things stand is drawn anew many times, by `rearranged`."""
     look = str(rng.choice(recipe.looks))
-    if rng.random() < recipe.familiar:
-        names = list(templates())
+    things = _familiar(recipe, rng) if rng.random() < recipe.familiar else None
+    things = things or _things(recipe, rng)
+    return read_layout({"things": things, "look": look, "motion": recipe.motion, **_fixtures(recipe, rng)})
+
+
+def _familiar(recipe: Recipe, rng: Dice) -> list[str] | None:
+    """The things of a task template's scene, if one is found that has only what the recipe has."""
+    names = list(templates())
+    for _ in range(TRIES):
         layout = templates()[names[int(rng.integers(len(names)))]].layout(rng)
         things = [_name(item) for item in layout["things"]]
         if all(_trained(name) and _kind(name) in recipe.things for name in things) and len(things) <= MOST:
-            return read_layout({"things": things, "look": look, "motion": recipe.motion, **_fixtures(recipe, rng)})
-    return read_layout({"things": _things(recipe, rng), "look": look, "motion": recipe.motion, **_fixtures(recipe, rng)})
+            return things
+    return None
 
 
 def _name(item: Any) -> str:
