@@ -10,6 +10,8 @@ from sim.oracle.imagined import FULL, Refused, grip_height, hold, span, wrap
 QUARTER = pi / 2
 FARTHEST, WRIST = 1.75, 1.95
 """Largest yaw of the hand, a little more than a quarter turn; and how far it may lag behind the direction of the arm, rad."""
+ASKEW = 0.12
+"""How far from square a thing may be set down, rad."""
 ENOUGH = 0.008
 """More room than this, m, is no better."""
 NO_ROOM = -0.015
@@ -55,6 +57,13 @@ def sides(thing: Thing) -> list[float]:
 def reachable(yaws: list[float], x: float, y: float) -> list[float]:
     """Those that the wrist can turn to with the hand at (x, y): its last joint ends at 2.9 rad."""
     return [yaw for yaw in yaws if yaw > atan2(y, x) - WRIST] or yaws
+
+
+def nearly(yaws: list[float], x: float, y: float) -> list[float]:
+    """The same for setting down, where a little askew will do: what is just out of reach is taken as far as the wrist goes, or a held
+    thing that sits not quite square in the hand would change its mind on the way."""
+    end = atan2(y, x) - WRIST
+    return [max(yaw, end) for yaw in yaws if yaw > end - ASKEW] or yaws
 
 
 def skewed() -> list[float]:
@@ -122,7 +131,7 @@ def choose_yaw(scene: Scene, thing: Thing, place: tuple[float, float, float], op
     def score(option: float) -> float:
         return 100 * min(room(x, y, z, option, opening, around, ring), ENOUGH) - 0.15 * abs(wrap(option - yaw))
 
-    return max(reachable(options, x, y), key=score)
+    return max(nearly(options, x, y), key=score)
 
 
 def choose_release(scene: Scene, thing: Thing, place: tuple[float, float, float], yaw: float) -> float:
