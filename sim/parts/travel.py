@@ -14,7 +14,7 @@ STEP_M, STEP_RAD = 0.01, pi / 36
 """One event for so much."""
 ON_TABLE, LIFTED = 0.006, 0.02
 """A thing whose underside is higher than this, m, is not on the table, and is not followed; and what was lifted."""
-TOUCHING = 0.0015
+TOUCHING = 0.003
 """Nearer than this, m, things touch."""
 STILL = (0.002, 0.02)
 """m/s and rad/s below which a thing counts from where it is."""
