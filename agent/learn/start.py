@@ -91,7 +91,7 @@ def make_learner(order: Order, data: Samples) -> Learner:
         return SmallLearner.further(Path(order.init), order.choices, plan.device)
     from agent.learn.large import large_learner
 
-    return large_learner(order.family, Path(order.init), order.lora, plan.seed, plan.device)
+    return large_learner(order.family, Path(order.init), order.lora, plan.device, data)
 
 
 def try_out(order: Order, checkpoint: Path) -> dict[str, Any]:

@@ -95,7 +95,7 @@ def attention_bias(mask: Tensor, dtype: torch.dtype) -> Tensor:
 
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """q [B, T, N, K], k and v [B, S, G, K], bias [B, 1, T, S] -> [B, T, N*K].
+    """q [B, T, N, K], k and v [B, S, G, K], bias [B, 1, T or 1, S] -> [B, T, N*K].
 
     The query heads that share one key head are stacked along the query axis, so keys and values are never copied per head and the
     unmasked case (bias None) stays on the flash kernel.
@@ -105,7 +105,7 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     share = N // G
     q = q.view(B, T, G, share, K).permute(0, 2, 3, 1, 4).reshape(B, G, share * T, K)
     if bias is not None:
-        bias = bias.to(q.dtype).repeat(1, 1, share, 1)
+        bias = bias.to(q.dtype).repeat(1, 1, share if bias.shape[2] > 1 else 1, 1)
     k, v = k.transpose(1, 2), v.transpose(1, 2)
     if q.requires_grad and q.dtype == torch.bfloat16 and q.device.type == "cpu":  # there the fused kernel's gradient takes 4 times as long
         logits = (q * K**-0.5) @ k.transpose(-1, -2)
@@ -347,7 +347,7 @@ class Trunk(nn.Module):
         valid, bias = cache.valid, None
         if valid is not None:
             valid = torch.cat([valid, valid.new_ones(B, T)], dim=1)
-            bias = attention_bias(valid[:, None].expand(B, T, -1), suffix.dtype)
+            bias = attention_bias(valid[:, None], suffix.dtype)  # the same for every query
         longer = Cache([], [], valid)
         for i, block in enumerate(self.expert.blocks):
             q, k, v, gate = block.make_qkv(suffix, rope, modulation[2 * i])
