@@ -51,9 +51,9 @@ class Task:
     measure: Measure | None = None
     """Progress, where the goal's facts alone do not tell it."""
 
-    def unmet(self, scene: Scene) -> tuple[str, ...]:
-        """Preconditions that do not hold, in words."""
-        known = known_facts(scene)
+    def unmet(self, scene: Scene, known: Collection[Fact] = ()) -> tuple[str, ...]:
+        """Preconditions that do not hold, in words. known: the scene's `known_facts`, if they are at hand."""
+        known = known or known_facts(scene)
         lacking = [" ".join(fact) for fact in self.requires if fact not in known]
         return (*lacking, *(f"not {' '.join(fact)}" for fact in self.forbids if fact in known))
 
@@ -105,7 +105,8 @@ class Template:
 
     def find(self, scene: Scene) -> list[Task]:
         """The tasks of this kind in a scene; those with unmet preconditions are left out."""
-        return [task for task in self.tasks(scene) if not task.unmet(scene)]
+        known = known_facts(scene)
+        return [task for task in self.tasks(scene) if not task.unmet(scene, known)]
 
 
 def nearest_template(name: str, templates: Mapping[str, Template]) -> str:
