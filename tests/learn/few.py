@@ -1,0 +1,39 @@
+"""Demonstrations in memory: random pictures, smooth motions; what training reads, without a dataset."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from agent.types import Array
+
+SENTENCES = ("pick up the red block", "put the red block in the blue bowl", "please open the drawer", "stack the green block on the red block")
+
+
+class Few:
+    """Same face as dataset.Samples."""
+
+    def __init__(self, count: int, words: Sequence[str] = SENTENCES, seed: int = 0) -> None:
+        rng = np.random.default_rng(seed)
+        self.tasks = list(words)
+        self.images = rng.integers(0, 256, (count, 2, 96, 96, 3), dtype=np.uint8)
+        self.state = (0.2 * rng.normal(size=(count, 14))).astype(np.float32)
+        steps = np.cumsum(0.01 * rng.normal(size=(count, 32, 6)), axis=1)
+        grip = rng.integers(0, 2, (count, 1, 1)) * np.ones((count, 32, 1))
+        self.chunk = np.concatenate([self.state[:, None, 7:13] + steps, grip], axis=2).astype(np.float32)
+        self.chunk[..., 3:5] = 0  # the hand points straight down
+        self.points = rng.random((count, 2, 3, 3)).astype(np.float32)
+        self.points[..., 2] = self.points[..., 2] > 0.3
+        self.task = rng.integers(0, len(self.tasks), count)
+        self.seed = np.arange(count)
+
+    def __len__(self) -> int:
+        return len(self.state)
+
+    def column(self, name: str) -> Array:
+        return {"observation.state": self.state, "chunk": self.chunk, "seed": self.seed}[name]
+
+    def batch(self, indices: Array) -> dict[str, Any]:
+        at = np.asarray(indices)
+        words = [self.tasks[number] for number in self.task[at]]
+        return {"images": self.images[at], "state": self.state[at], "chunk": self.chunk[at], "points": self.points[at], "words": words}
