@@ -6,7 +6,7 @@ from math import cos, hypot, pi, radians, sin
 from typing import Annotated, ClassVar, Literal, cast
 
 from agent.skills.skill import Kind, Skill
-from agent.skills.tabletop import BLOCKS, Base, Block, Pick, buried, flat, free_thing
+from agent.skills.tabletop import BLOCKS, Base, Block, Pick, Place, buried, flat, free_thing
 from agent.types import Scene, Thing
 
 Flat = Annotated[str, Kind(*(kind for kind in BLOCKS if kind not in ("cylinder", "ring")))]
@@ -291,6 +291,13 @@ class Across(
         level = abs(one.size[2] - other.size[2]) < 0.002
         free = not any(buried(scene, name) or not flat(scene, name) for name in (self.one, self.other))
         return ByTwo.fit(self, scene) and near and level and free
+
+    def needs(self, scene: Scene) -> list[Skill]:
+        """What is too far apart is brought together first."""
+        if self.fit(scene):
+            return ByTwo.needs(self, scene)
+        together = Place(thing=self.one, relation="left of", target=self.other)
+        return [together] if together.can(scene) else together.needs(scene)
 
     def done(self, scene: Scene) -> bool:
         return still(scene, self.thing) and all(scene.has("on", self.thing, name) for name in (self.one, self.other))

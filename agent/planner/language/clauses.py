@@ -170,6 +170,8 @@ def resolve(skill: type[Skill], bound: dict[str, Any], talk: Talk) -> Reading | 
         allowed[name] = [one for one in ref.names if not kinds or talk.scene.find(one).kind in kinds]
         if not allowed[name]:
             return misfit(ref, skill, kinds, talk)
+        if ref.mode == "all" and " and " in ref.text and len(allowed[name]) < len(ref.names):
+            return None  # one of those that were named would be forgotten
     if vague := next((name for name, ref in refs.items() if ref.mode == "unclear"), None):
         return which(refs[vague], allowed[vague])
     for name, ref in refs.items():

@@ -84,6 +84,9 @@ MATCH = re.compile(
 )
 
 
+HOMES = {"bowl": "bowl", "dish": "bowl", "drawer": "drawer", "zone": "zone", "area": "zone"}
+
+
 def paraphrases(text: str, talk: Talk, grammar: Grammar) -> Iterator[Reading]:
     """Other readings of a clause, likeliest first."""
     for reader in (light, tower, matching, tidy, empty, removal, aside, beside, where_to, swap):
@@ -176,7 +179,7 @@ def matching(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     ):
         return None
     ref = refer(found[1].split(), talk)
-    kinds = [kind for word, kind in (("bowl", "bowl"), ("dish", "bowl"), ("drawer", "drawer")) if word in text] or ["bowl"]
+    kinds = [kind for word, kind in HOMES.items() if word in text] or ["bowl"]
     if ref is None or not ref.names:
         return None
     clauses: list[Clause] = []
@@ -229,7 +232,20 @@ def removal(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
         return Doubt("ask", f"Which one is '{what}'? There are {there}.", tuple(names), what, 4)
     if not names:
         return unknown(base, next(iter(grammar.library)), talk)
-    return to_table(names if base.mode == "all" else names[: base.count], talk, grammar)
+    chosen = names if base.mode == "all" else names[: base.count]
+    zone = next((name for name in place.names if scene.find(name).kind == "zone"), None)
+    return pushed_out(chosen, zone, talk, grammar) if zone else to_table(chosen, talk, grammar)
+
+
+def pushed_out(names: list[str], zone: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """Out of a zone a thing stands on the table, as it did in it."""
+    clauses: list[Clause] = []
+    for name in names:
+        reading = grammar.match(f"push the {name} out of the {zone}", talk)
+        if not isinstance(reading, list):
+            return reading
+        clauses += [replace(clause, loose=bool(clauses)) for clause in reading]
+    return clauses or None
 
 
 def aside(text: str, talk: Talk, grammar: Grammar) -> Reading | None:

@@ -17,7 +17,7 @@ PLAIN = ("press", "push", "stack", "open", "turn", "lift", "insert", "cover", "u
 PARTICLES = {"turn": ("on", "off"), "switch": ("on", "off"), "pick": ("up",), "lift": ("up",), "put": ("away", "down"), "stand": ("up",)}
 VERBS = "put|place|move|set|bring|stack|drop|push|slide|lay|take|get|pour|insert"
 ORDINAL = {"first": 1, "second": 2, "third": 3}
-WHERE = sorted({*(" ".join(words) for words in RELATION), "out of", "from"}, key=len, reverse=True)
+WHERE = sorted({*(" ".join(words) for words in RELATION), "out of", "from", "between"}, key=len, reverse=True)
 PLACE = f"(?:{'|'.join(re.sub(r' (?=left|right|near|far|back|front|side)', ' (?:the )?', words) for words in WHERE)})"
 """A relation as it is spoken."""
 WANTED = r"(?:should|must|shall|ought to|has to|have to|needs to|need to|is to|are to|is supposed to|could|can)"
@@ -34,14 +34,54 @@ Order = str | Callable[[re.Match[str]], str]
 SHAPES: tuple[tuple[str, Order], ...] = (
     (r"\b(\w+)-colour\b", r"\1"),
     (rf"\b(\w+) (?:that|which) is ({'|'.join(COLOUR)})\b", r"\2 \1"),
+    (r"\bsliding lid\b", "lid"),
+    (r"\b(bay|bin|slot|cubby|peg|post|pin|pole)(?: that is)? (?:on|to|at) the (left|right|middle)(?! side| hand)(?! of)\b", r"\2 \1"),
+    (r"\b(?:in between|halfway between|half way between|in the middle between|in the middle of(?= .+ and ))\b", "between"),
+    (r" (?:along the table(?: top)?|without lifting it|where it stands|where it is|by sixty degrees|on the spot|under the lid|"
+     r"with the lever)\b", ""),
+    (r"^(?:push|shove|slide|nudge) (.+?) (?:towards|toward|to) (.+?) until they touch$", r"push \1 against \2"),
+    (r"^(push|shove|slide|nudge) (.+?) until it is (in|inside|out of|outside) (.+)$",
+     lambda m: f"push {m[2]} {'into' if m[3].startswith('in') else 'out of'} {m[4]}"),
+    (r"^(push|shove|slide|nudge) (.+?) (?:in|inside) (.*(?:zone|area|patch|region|field))$", r"push \2 into \3"),
+    (r"^(push|shove|slide|nudge) (.+?) from (.*(?:zone|area|patch|region|field))$", r"push \2 out of \3"),
+    (r"^(?:pick up|lift|grab) (.+?) and (?:put|set|place|bring) it outside (.+)$", r"take \1 out of \2"),
+    (r"^(take|get|remove|move|fetch) (.+) and (?:put|set|place|bring) it (?:somewhere else|elsewhere)$", r"take \2"),
+    (r"^(?:put|set|place|move|bring|lay) (.+?) outside (?:of )?(.+)$", r"take \1 out of \2"),
+    (r"^(?:hold|lift|raise) (.+) in the air$", r"pick up \1"),
+    (r"^(.+?) (?:is|goes|parallel to) ?parallel to (.+)$|^((?:the |that )?\w+(?: \w+)?) parallel to (.+)$",
+     lambda m: f"align {m[1] or m[3]} with {m[2] or m[4]}"),
+    (r"^(?:set|put|place|stand) (.+?) on (?:its|the) (?:end|short side)$", r"stand \1 up"),
+    (r"^stow (.+?) (into|in|inside) ", r"put \1 \2 "),
+    (r"\ba (?:little|bit)(?: further)? (?:to the )?(?=left|right|away|near)", ""),
+    (r"\boutwards?$", "away"),
+    (r"\binwards?$", "near"),
+    (r"^give (.+?) a (?:push|shove|nudge) (?:to the )?(.+)$", r"push \1 \2"),
     (r"\b(?:mark|position) (one|two|three)\b", lambda m: f"mark {NUMBERS[m[1]]}"),
     (r"\b(?:the )?(first|second|third) (?:mark|position)\b", lambda m: f"mark {ORDINAL[m[1]]}"),
     (r"\b(?:counter-?clockwise|anti-?clockwise|counter clockwise|against the clock)\b", "to the left"),
     (r"\bclockwise\b", "to the right"),
     (r"\b(?:towards|toward|closer to|nearer to) (?:you|yourself|the robot|the base)\b", "near"),
+    (r"^(?:push|shove|flick|move|throw) (the )?(lever|tumbler) (?:away(?: from you)?|forwards?|to the back)$", r"flip \1\2 up"),
+    (r"^(?:pull|push|flick|move|throw) (the )?(lever|tumbler) (?:near|towards you|backwards?|to the front)$", r"flip \1\2 down"),
+    (r"^(?:push|press|pull|flick) (up|down) (.*(?:lever|tumbler))$", r"flip \2 \1"),
+    (r"^(up|down) with (.*(?:lever|tumbler))$", r"flip \2 \1"),
+    (r"^(?:get|let|have|make) (.*(?:lever|tumbler)) (?:to )?be (up|down)$", r"flip \1 \2"),
+    (r"^down with (.+)$", r"put \1 on the table"),
+    (r"^((?:the |that )?(?:knob|dial|selector))(?: should show| should be| belongs)? ?(?:to|at|on)? (mark \d)$", r"turn \1 to \2"),
+    (r"^(?:to|at) (mark \d) with (.+)$", r"turn \2 to \1"),
+    (r"^(?:turn|rotate|twist|dial|spin|set) (.+?) (?:until it (?:is|shows|points)(?: to| at)?) (mark \d)$", r"turn \1 to \2"),
+    (r"^(?:to|on) the (left|right) with (.*\blid)$", r"slide \2 to the \1"),
+    (r"^(?:the )?(lid) belongs (?:on|to|at) the (left|right)$", r"slide the \1 to the \2"),
+    (r"^(?:shift|drag|get) (the )?(lid) (?:over )?to", r"slide \1\2 to"),
+    (r"^(?:shift|drag|get|move|push|pull) (the )?(lid) (?:off|away from) ", r"uncover "),
+    (r"^(?:shift|drag|get|move|push|pull|slide) (the )?(lid) (?:over|onto|on) (?!to)", r"cover "),
+    (r"^(?:make|build) a bridge (?:with|of) (.+?) (?:over|across|on) (.+ and .+)$", r"put \1 across \2"),
+    (r"^((?:the |a )?\w+ \w+) (?:over|across|athwart) (.+ and .+)$", r"put \1 across \2"),
+    (r"^(empty .+?) (?:and|by) (?:put|place|set|move|bring)\w* (?:all|everything)(?: that is)?(?: in it)? "
+     r"(?:in|on|onto|on top of) the table(?: top)?$", r"\1"),
     (r"^((?:push|shove|nudge|slide) .+) (?:away from (?:you|yourself|the robot)|forwards?|to the far side|further away)$", r"\1 away"),
     (r"^((?:push|shove|nudge|slide) .+) (?:backwards?|closer|nearer|to the near side)$", r"\1 near"),
-    (r"\b(?:on top of|onto|on|upon|over|to) ((?:the |a )?(?:\w+ )?(?:zone|area|patch|region))\b", r"in \1"),
+    (r"\b(?:on top of|onto|on|upon|over|to|at) ((?:the |a )?(?:\w+ )?(?:zone|area|patch|region|field))\b", r"in \1"),
     (r" (?:in a row|in succession|one after the other)$", ""),
     (r",? from (?:the )?bottom to (?:the )?top$", ""),
     (r"^(?:from bottom to top|a tower|a stack) ; (.+)$", r"build a tower of \1"),

@@ -254,6 +254,8 @@ class SentenceReader:
         """ "…, and the green one in the red bowl": the verb of the clause before; "and the green one": all of it but the thing."""
         verb = last.words.split()[0] if not last.goal else "press"
         found: list[Reading] = []
+        if len(last.things) > 1 and (after := re.match(r"^(.+) it$", text)):
+            text = f"{after[1]} the {last.things[-1]}"  # where the first went, not the first itself
         if (reading := self.grammar.match(f"{verb} {text}", talk)) is not None:
             found.append(reading)
         if len(last.things) > 1 and (ref := refer(text.split(), talk)) is not None:
@@ -291,8 +293,8 @@ def merged(clauses: list[Clause], scene: Scene) -> list[Clause]:
 
 
 def moves(clause: Clause, later: Clause) -> bool:
-    """Does `later` put somewhere what `clause` took?"""
-    return not later.removal and later.call.skill_name() in ("place", "stack") and later.things[:1] == clause.things[:1]
+    """Does `later` do something with what `clause` took?"""
+    return not later.removal and not is_pick(later) and later.things[:1] == clause.things[:1]
 
 
 def is_pick(clause: Clause) -> bool:
