@@ -23,6 +23,8 @@ ABOVE = 0.006
 LINED_UP, LINED_UP_RAD = 0.25, 0.03
 """How far off the axis it may then be, as a share of its play, and turned, rad."""
 SEATED = Near(0.004, 0.0015, 0.06)
+LANDED = 0.003
+"""How near in height a thing is to where it was let go, m."""
 CLEAR = 0.001
 """The least height of the finger tips above what a thing goes into, m."""
 
@@ -111,7 +113,7 @@ def rests_at(thing: Thing, spot: Spot) -> bool:
     """Is it where it was to go?"""
     x, y, z = thing.position
     turned = abs(wrap(thing.yaw - spot.yaw)) > 0.1 if spot.yaw is not None else False
-    return hypot(x - spot.x, y - spot.y) < 0.006 and abs(z - spot.z + AIR) < 0.002 and not turned
+    return hypot(x - spot.x, y - spot.y) < 0.006 and abs(z - spot.z + AIR) < LANDED and not turned
 
 
 def plunge(hand: Imagined, thing: Thing, spot: Spot, yaw: float, top: float, play: float) -> Move:

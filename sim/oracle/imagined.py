@@ -139,8 +139,9 @@ class Imagined:
         return bool(near and least < self.width - span(thing, self.yaw) <= GRIPPED)
 
     def straddled(self) -> Thing | None:
-        """What stands between the fingers without being held, if anything."""
-        return next((t for t in self.things.values() if t.kind in (*HELD, *HANDLED) and t.name != self.held and self.inside(t)), None)
+        """What stands between the fingers without being held, if anything; of several, the one most level with them."""
+        inside = [t for t in self.things.values() if t.kind in (*HELD, *HANDLED) and t.name != self.held and self.inside(t)]
+        return min(inside, key=lambda t: abs(self.offset(t)[2]), default=None)
 
     def move(self, velocity: Vector, turn_velocity: Vector, opening: float) -> None:
         """One control period: the hand goes as told, and takes along what it holds."""

@@ -33,6 +33,8 @@ TURNED, STOOD = radians(3), radians(60)
 """How upright a bar must be to be set down, and from where on it will stand, rad from the horizontal."""
 HIGH = 0.13
 """Height of the tool centre point while a bar is turned, m."""
+SPARE = 0.015
+"""Room, m, beyond which more is no better."""
 LEANING: tuple[float, float] = (0.10, 0.23)
 """What the leaning hand needs beside the end that it takes, along and across the bar, m."""
 TOPPLE_HIGH, TOPPLE_FAR, TOPPLE_SPEED = 0.072, 0.045, 0.10
@@ -113,19 +115,19 @@ def ends_of(around: list[Box], thing: Thing, yaw: float) -> list[End]:
 
 
 def roomy(hand: Imagined, thing: Thing) -> Spot:
-    """The free spot nearest to the middle of the table where the bar can be turned."""
+    """A free spot near the middle of the table where the bar can be turned."""
     around, scene = scene_boxes(hand, thing), now(hand)
-    best, most = None, 0.0
-    for spot in (Spot(0.34 + 0.03 * i, -0.36 + 0.03 * j, BAR[2] / 2 + AIR, SQUARE, pi) for i in range(8) for j in range(18)):
+    grid = [Spot(0.34 + 0.03 * i, -0.36 + 0.03 * j, BAR[2] / 2 + AIR, SQUARE, pi) for i in range(8) for j in range(18)]
+    grid.sort(key=lambda spot: hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
+
+    def space(spot: Spot) -> float:
         laid = thing.model_copy(update={"position": spot[:3], "yaw": SQUARE})
         own = min((Box(spot.x, spot.y, BAR[0] / 2, BAR[1] / 2 + 0.035, SQUARE, 0.0).gap(box) for box in around), default=0.03)
-        space = min(own - 0.01, max(end.room for end in ends_of(around, laid, SQUARE)), 0.02)
-        if allowed(scene, spot) < 0 or short_of_reach(spot) > -0.03:
-            continue
-        score = space - 0.02 * hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1])
-        if space > 0.003 and (best is None or score > most):
-            best, most = spot, score
-    if best is None:
+        return min(own - 0.01, max(end.room for end in ends_of(around, laid, SQUARE)))
+
+    within = [spot for spot in grid if allowed(scene, spot) >= 0 and short_of_reach(spot) < -0.03]
+    best = next((spot for spot in within if space(spot) > SPARE), None) or max(within, key=space)
+    if space(best) < 0.003:
         raise Refused(f"There is no room on the table to stand the {thing.name} up: clear some of what stands there.")
     return best
 

@@ -133,7 +133,8 @@ def test_what_follows_a_snapshot_while_it_goes_in_is_equal(layout: dict[str, Any
         for row in oracle.predict(robot.observe([]), subtask).actions[:4]:
             robot.apply(row)
     robot.save(tmp_path / "world")
-    rows, onward = [], []
+    rows: list[np.ndarray] = []
+    onward: list[str] = []
     while len(rows) < 200:
         for row in oracle.predict(robot.observe([]), subtask).actions[:8]:
             robot.apply(row)
