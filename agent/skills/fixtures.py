@@ -19,7 +19,7 @@ class OpenHalf(
     say="open the {thing} half way",
     also=("open the {thing} halfway", "open the {thing} half", "half open the {thing}", "pull the {thing} half open",
           "pull the {thing} out half way", "pull out the {thing} half way"),
-):
+):  # fmt: skip
     """Bring a drawer half way out, from either side. Needs an empty hand."""
 
     thing: Drawer
@@ -34,7 +34,12 @@ class OpenHalf(
         return scene.has("half open", self.thing) and not scene.has("moving", self.thing)
 
 
-class Uncover(Skill, say="uncover the {thing}", also=("open the {thing}", "slide the lid off the {thing}", "take the lid off the {thing}")):
+class Uncover(
+    Skill,
+    say="uncover the {thing}",
+    also=("open the {thing}", "slide the lid off the {thing}", "take the lid off the {thing}", "push the lid off the {thing}",
+          "move the lid off the {thing}", "slide the lid away from the {thing}", "the {thing} open"),
+):  # fmt: skip
     """Slide the lid off a bay, so that it lies open. Needs an empty hand."""
 
     thing: Bay
@@ -49,7 +54,12 @@ class Uncover(Skill, say="uncover the {thing}", also=("open the {thing}", "slide
         return scene.has("uncovered", self.thing)
 
 
-class Cover(Skill, say="cover the {thing}", also=("close the {thing}", "slide the lid over the {thing}", "put the lid on the {thing}")):
+class Cover(
+    Skill,
+    say="cover the {thing}",
+    also=("close the {thing}", "slide the lid over the {thing}", "put the lid on the {thing}", "push the lid over the {thing}",
+          "move the lid over the {thing}", "the lid over the {thing}", "the {thing} closed"),
+):  # fmt: skip
     """Slide the lid over a bay; the other one then lies open. Needs an empty hand."""
 
     thing: Bay
@@ -68,8 +78,9 @@ class Cover(Skill, say="cover the {thing}", also=("close the {thing}", "slide th
 class Switch(
     Skill,
     say="turn {way} the {thing}",
-    also=("switch {way} the {thing}", "turn the {thing} {way}", "switch the {thing} {way}"),
-):
+    also=("switch {way} the {thing}", "turn the {thing} {way}", "switch the {thing} {way}", "the {thing} {way}",
+          "turn {way} the {thing} with the lever", "switch {way} the {thing} with the lever"),
+):  # fmt: skip
     """Switch a lamp by its lever: away from the robot is on. Needs an empty hand."""
 
     thing: Lamp
@@ -88,8 +99,9 @@ class Switch(
 class Flip(
     Skill,
     say="flip the {thing} {way}",
-    also=("flip {way} the {thing}", "push the {thing} {way}", "pull the {thing} {way}", "move the {thing} {way}", "put the {thing} {way}"),
-):
+    also=("flip {way} the {thing}", "push the {thing} {way}", "pull the {thing} {way}", "move the {thing} {way}", "put the {thing} {way}",
+          "push {way} the {thing}", "move {way} the {thing}", "the {thing} {way}"),
+):  # fmt: skip
     """Throw a lever over: up is away from the robot, down is towards it. Needs an empty hand."""
 
     thing: Lever
@@ -108,8 +120,9 @@ class Flip(
 class Turn(
     Skill,
     say="turn the {thing} to {mark}",
-    also=("rotate the {thing} to {mark}", "set the {thing} to {mark}", "twist the {thing} to {mark}", "dial the {thing} to {mark}"),
-):
+    also=("rotate the {thing} to {mark}", "set the {thing} to {mark}", "twist the {thing} to {mark}", "dial the {thing} to {mark}",
+          "the {thing} to {mark}", "the {thing} at {mark}", "turn the {thing} until it is at {mark}"),
+):  # fmt: skip
     """Turn a knob until its pointer is at a mark. Needs an empty hand."""
 
     thing: Knob

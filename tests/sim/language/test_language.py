@@ -1,6 +1,7 @@
 """The grammar: enough to say, disjoint halves, true and unique references, equal seeds equal words."""
 
 import re
+from functools import cache
 
 import pytest
 
@@ -15,9 +16,16 @@ from sim.tasks.reckoning import after
 NAMES = list(templates())
 
 
+@cache
 def drawn(name: str, seed: int = 0) -> tuple[Task, Scene]:
     start, task = draw_start(templates()[name], seed)
     return task, after(start.scene, *templates()[name].prelude)
+
+
+@cache
+def known_words() -> set[str]:
+    """Every word of training."""
+    return {word for name in NAMES for phrase in phrases(*drawn(name), "train", 120) for word in words_of(phrase.words)}
 
 
 def words_of(text: str) -> set[str]:
@@ -45,7 +53,7 @@ def test_the_sets_are_held_out_by_construction(name: str) -> None:
     train = phrases(task, scene, "train", 200)
     patterns = {phrase.pattern for phrase in train}
     assert not patterns & {phrase.pattern for kind in ("phrasing", "intent") for phrase in phrases(task, scene, kind, 100)}
-    known = {word for other in NAMES for phrase in phrases(*drawn(other), "train", 120) for word in words_of(phrase.words)}
+    known = known_words()
     for phrase in phrases(task, scene, "words", 60):
         assert phrase.unseen and all(words_of(word) - known for word in phrase.unseen)
         assert all(word in phrase.words for word in phrase.unseen)
