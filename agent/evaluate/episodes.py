@@ -5,6 +5,7 @@ import tempfile
 import time
 from functools import cache
 from pathlib import Path
+from typing import Any
 
 from agent.config import Config, PolicyConfig
 from agent.demo import Demo, load_demo, play, shipped_demos
@@ -135,14 +136,16 @@ def play_demo(demo: Demo, config: Config, episode: Episode) -> Line:
             "runs": config.runs.model_copy(update={"folder": Path(folder), "video": False}),
         })  # fmt: skip
         seen: set[Fact] = set()
-        result, missing = play(demo, settings, local=True, seen=seen)
+        told: list[dict[str, Any]] = []
+        result, missing = play(demo, settings, local=True, seen=seen, watch=told.append)
     asked = len(demo.ends.facts) + len(demo.ends.not_facts) + 2
     share = demo.score(result.scene, seen) if demo.subgoals else 1 - len(missing) / asked
     lacking = [" ".join(goal.fact) for goal in demo.subgoals if goal.fact not in (seen if goal.ever else result.scene.facts)]
     why = "; ".join(dict.fromkeys([*missing, *lacking]))
-    steps = [f"{step.subtask.words}: {step.outcome.status}" for step in result.subtasks]
+    steps = [f"{event['subtask']['words']}: {event['status']}" for event in told if event["kind"] == "outcome"]
     return {"success": not missing and share == 1.0, "share": share, "why": f"{why} ({result.why})" if why else "", "results": [],
-            "subgoals": len(demo.subgoals) or asked, "steps": steps, "ticks": result.scene.tick, "decisions": len(result.decisions)}  # fmt: skip
+            "subgoals": len(demo.subgoals) or asked, "title": demo.title, "steps": steps, "ticks": result.scene.tick,
+            "decisions": sum(event["kind"] == "decision" for event in told)}  # fmt: skip
 
 
 def ended(stage: Stage, results: list[Line]) -> Line:

@@ -43,7 +43,7 @@ RULES: dict[Row, str] = {
     "alone": "The policy is given the whole instruction, and nothing else, until the time is over.",
     "plan": "The policy is given the steps of the template's own plan; the first step that fails ends it. Leaves the policy's faults.",
     "planner": "The planner reads the sentence and chooses the steps; the first step that fails ends it.",
-    "recovery": "As before, but it may try again, another way, or ask. What saydo does.",
+    "recovery": "The planner chooses the steps and may try again, another way, or ask. What saydo does.",
     "oracle-skills": "The planner with recovery, each step by the oracle. Leaves the planner's faults.",
 }
 COINCIDE: dict[str, dict[Row, Row]] = {"oracle": {"plan": "oracle", "oracle-skills": "recovery"}, "random": {"alone": "random"}}

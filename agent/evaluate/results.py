@@ -133,7 +133,8 @@ def share(successes: int, n: int) -> Line:
 
 
 def demos(protocol: Protocol, lines: Sequence[Line]) -> Line:
-    rows = [{"name": name, **rate(of), **{key: mean(line[key] for line in of) for key in ("share", "ticks", "decisions")}}
+    rows = [{"name": name, "title": of[0]["title"], **rate(of), "steps": of[0]["steps"],
+             **{key: mean(line[key] for line in of) for key in ("share", "subgoals", "ticks", "decisions")}}
             for name, of in grouped(lines, lambda line: line["about"]).items()]  # fmt: skip
     return {"demos": rows, "overall": {**rate(lines), "share": mean(line["share"] for line in lines)}}
 
@@ -143,8 +144,10 @@ def disturbed(protocol: Protocol, lines: Sequence[Line]) -> Line:
     rows = {}
     for row, of in grouped(lines, lambda line: line["row"]).items():
         clean = {(line["about"], line["number"]): line for line in of if line["perturbation"] == CLEAN}
-        rows[row] = {"clean": rate(list(clean.values())), "false_alarms": false_alarms(list(clean.values())),
-                     "cells": [cell(*name, group, clean) for name, group in troubles(of).items()]}  # fmt: skip
+        wrong = troubles(of)
+        rows[row] = {"clean": rate(list(clean.values())), "all": rate([line for group in wrong.values() for line in group]),
+                     "false_alarms": false_alarms(list(clean.values())),
+                     "cells": [cell(*name, group, clean) for name, group in wrong.items()]}  # fmt: skip
     return {"rows": rows, "overall": rows[played_rows(protocol)[0]]["clean"], "differences": differences(protocol, lines)}
 
 
