@@ -52,6 +52,9 @@ class LargeLearner:
         add_lora(model, self.lora, lambda name: name.startswith(inside))
         return model
 
+    def meet(self, data: Demonstrations) -> None:
+        """Nothing depends on the data as a whole but the statistics, which stay."""
+
     def pictures(self, batch: Batch, row: int, wanted: Mapping[str, str | None]) -> dict[str, Array]:
         """The model's views → pictures uint8[h, w, 3] of one sample; only those that the robot has."""
         return {view: batch["images"][row][VIEWS.index(camera)] for view, camera in wanted.items() if camera in VIEWS}

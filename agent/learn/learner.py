@@ -47,6 +47,10 @@ class Learner(Protocol):
 
     model: nn.Module
 
+    def meet(self, data: Demonstrations) -> None:
+        """Told of the data before they are trained on, and again when they have grown."""
+        ...
+
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         """The number to lower, and its parts to write down."""
         ...
@@ -88,20 +92,24 @@ class SmallLearner:
     @classmethod
     def fresh(cls, data: Demonstrations, config: SmallConfig, choices: Choices, seed: int, device: str = "cpu") -> SmallLearner:
         """With numbers and words fitted to the data, and weights from the seed."""
-        vocabulary = Vocabulary.of(data.tasks, config.max_text)
+        vocabulary = Vocabulary.of(data.tasks, config.max_text, config.vocab)
         rdt = config.family == "rdt"
         rates = RDT_RATES if rdt else (RATE_HZ,)
         space = Space.fit(data.column("observation.state"), data.column("chunk"), "slots" if rdt else "pose", rates)
         torch.manual_seed(seed)
-        sizes = replace(config, vocab=len(vocabulary), action=space.width)
+        sizes = replace(config, action=space.width)
         if rdt:
             sizes = replace(sizes, state=space.width, steps=5)
         return cls(Small(make_model(sizes), sizes, space, vocabulary), choices, device)
 
     @classmethod
     def further(cls, folder: Path, choices: Choices, device: str = "cpu") -> SmallLearner:
-        """From the weights, numbers and words of a folder."""
+        """From the weights, numbers and words of a folder; its sizes and family are its own."""
         return cls(load_small(folder), choices, device)
+
+    def meet(self, data: Demonstrations) -> None:
+        """New words get tokens; means and deviations stay those that the weights were trained with."""
+        self.small = replace(self.small, vocabulary=self.small.vocabulary.meeting(data.tasks, self.small.config.vocab))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         senses = self.senses(batch, generator)

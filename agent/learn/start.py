@@ -55,14 +55,28 @@ def train(order: Order, say: Callable[[str], None] = print) -> Path:
     out = Path(order.plan.out)
     out.mkdir(parents=True, exist_ok=True)
     note = out / "run.json"
-    if note.is_file() and (there := read_order(note)) != order:
-        other = [f"{k}: {v!r}, now {asdict(order)[k]!r}" for k, v in asdict(there).items() if v != asdict(order)[k]]
-        raise ConfigError(f"{out} holds another run ({'; '.join(other)}). Give another --out, or the same options to go on.")
+    if note.is_file() and (other := differences(fixed(read_order(note)), fixed(order))):
+        raise ConfigError(f"{out} holds another run ({other}). Give another --out, or the same options to go on.")
     part = note.with_suffix(".part")
     part.write_text(json.dumps(asdict(order), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, note)
     run_team(order.plan.processes, work, order, say)
     return out / "policy"
+
+
+FREE = ("out", "samples", "minutes", "processes", "device", "precision", "save_minutes", "check_samples", "gate_minutes")
+"""What a run may go on with differently: how long, where and how closely it is watched; not what is trained."""
+
+
+def fixed(order: Order) -> dict[str, Any]:
+    """What has to be the same for a run to go on."""
+    said = asdict(order)
+    plan = {name: value for name, value in said.pop("plan").items() if name not in FREE}
+    return {**{name: value for name, value in said.items() if name not in ("data", "gates", "episodes")}, **plan}
+
+
+def differences(there: dict[str, Any], now: dict[str, Any]) -> str:
+    return "; ".join(f"{name} {value!r}, now {now[name]!r}" for name, value in there.items() if value != now[name])
 
 
 def read_order(path: Path) -> Order:

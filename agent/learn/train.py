@@ -114,6 +114,7 @@ class Training:
     def read_data(self) -> None:
         """Open the demonstrations as they are now; those still being collected have grown since the last time."""
         self.data = self.open_data()
+        self.learner.meet(self.data)
         seeds = self.data.column("seed")
         self.fit = np.flatnonzero(seeds % HELD_OUT != HELD_OUT - 1)
         self.apart = np.flatnonzero(seeds % HELD_OUT == HELD_OUT - 1)

@@ -36,7 +36,7 @@ class SmallConfig:
     """Sizes. The defaults are the π0 that ships: 2.3 million parameters."""
 
     family: Family = "pi0"
-    vocab: int = 1024
+    vocab: int = 512  # words that it has room for, known or not yet
     pointing: bool = True
     cameras: tuple[str, ...] = ("front", "wrist")
     things: int = 3  # N: what is named, what it is to go to, and the place where it is to rest

@@ -34,11 +34,18 @@ class Vocabulary:
     """Tokens of a sentence; what is longer loses its end."""
 
     @classmethod
-    def of(cls, sentences: Iterable[str], most: int = 24, size: int = 1022) -> Vocabulary:
-        counts = Counter(word for sentence in sentences for word in split(sentence))
-        return cls(tuple(word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))[:size]), most)
+    def of(cls, sentences: Iterable[str], most: int = 24, size: int = 512) -> Vocabulary:
+        """Of the words in these sentences; `size`: of the table that it is for, special tokens included."""
+        return cls((), most).meeting(sentences, size)
+
+    def meeting(self, sentences: Iterable[str], size: int = 512) -> Vocabulary:
+        """With the words in these sentences as well, as far as there is room; known words keep their tokens."""
+        counts = Counter(word for sentence in sentences for word in split(sentence) if word not in self._places)
+        new = [word for word, _ in sorted(counts.items(), key=lambda item: (-item[1], item[0]))]
+        return Vocabulary((*self.words, *new)[: size - len(SPECIAL)], self.most) if new else self
 
     def __len__(self) -> int:
+        """Tokens in use."""
         return len(SPECIAL) + len(self.words)
 
     @cached_property
