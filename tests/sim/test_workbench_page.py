@@ -20,7 +20,8 @@ def blocks(language: str) -> list[str]:
 def test_the_scene_and_the_disturbances_work_as_written() -> None:
     scene, wrong = (yaml.safe_load(text) for text in blocks("yaml"))
     disturbances = TypeAdapter(list[Disturbance]).validate_python(wrong)
-    assert {disturbance.kind for disturbance in disturbances} == {"move", "slip", "drawer", "remove_grip", "light", "lid", "lever"}
+    kinds = {"move", "slip", "drawer", "remove_grip", "light", "lid", "lever", "swap", "hand"}
+    assert {disturbance.kind for disturbance in disturbances} == kinds
     seen = SimRobot(scene, seed=1, disturbances=disturbances).observe([]).scene
     assert seen is not None and seen.has("on", "yellow block", "red block") and seen.has("in", "green block", "drawer")
 
