@@ -147,13 +147,13 @@ class Writer:
         for sentence in words:
             self._tasks.setdefault(sentence, len(self._tasks))
         within = table["episode_index"].to_numpy()
-        note = {"shard": self.shards, "episodes": int(within.max()) + 1, "tasks": list(dict.fromkeys(words)),
-                "stats": listed(stats_of(table))}  # fmt: skip
         columns = {name: table[name] for name in FEATURES if name in table.column_names}
         columns["episode_index"] = pa.array(within + self.episodes)
         columns["index"] = pa.array(np.arange(len(table)) + self.frames)
         columns["task_index"] = pa.array([self._tasks[sentence] for sentence in words], pa.int64())
         numbered = pa.table({name: columns[name] for name in FEATURES})
+        note = {"shard": self.shards, "episodes": int(within.max()) + 1, "tasks": list(dict.fromkeys(words)),
+                "stats": listed(stats_of(numbered))}  # fmt: skip
         self._write(DATA, _file(numbered, note))
         self._write(EPISODES, self._episodes(within, words))
         self._count(note, len(table))
@@ -216,10 +216,10 @@ def tasks_file(tasks: Sequence[str]) -> bytes:
 
 
 def stats_of(table: pa.Table) -> Stats:
-    """Of each feature that has numbers, over the frames of a shard; of pictures per channel, as [3, 1, 1], from 0 to 1."""
+    """Of each feature that has numbers, over the frames of a numbered shard; of pictures per channel, as [3, 1, 1], from 0 to 1."""
     found: Stats = {}
     for name, feature in FEATURES.items():
-        if feature["dtype"] == "string" or name not in table.column_names:
+        if feature["dtype"] == "string":
             continue
         if feature["dtype"] == "image":
             pictures = table[name].combine_chunks().field("bytes").to_pylist()[::PICTURES_COUNTED]
