@@ -1,11 +1,13 @@
 """Referring expressions: what a thing may be called in a scene, so that nothing else there could be meant."""
 
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
-from agent.types import Scene
+from agent.types import Fact, Scene
 
 RELATIONS = ("in", "on", "left of", "right of", "in front of", "behind", "next to")
 RELATED = 0.2
@@ -48,14 +50,17 @@ def one(options: list[str], rng: np.random.Generator) -> str:
     return options[int(rng.integers(len(options)))]
 
 
-def told_by(name: str, scene: Scene) -> Iterator[tuple[str, str]]:
+def told_by(name: str, scene: Scene) -> tuple[tuple[str, str], ...]:
     """(relation, landmark) that hold of this thing and of no other of its kind."""
-    kind = scene.find(name).kind
-    for relation, thing, *rest in scene.facts:
-        if thing != name or relation not in RELATIONS or len(rest) != 1 or rest[0] == "table":
-            continue
-        if those(scene, kind, relation, rest[0]) == [name]:
-            yield relation, rest[0]
+    return _told_by(name, tuple(scene.names(scene.find(name).kind)), scene.facts)
+
+
+@lru_cache(maxsize=256)
+def _told_by(name: str, alike: tuple[str, ...], facts: tuple[Fact, ...]) -> tuple[tuple[str, str], ...]:
+    """Kept, since many sentences are said in one scene."""
+    there = Counter((fact[0], fact[2]) for fact in facts if len(fact) == 3 and fact[1] in alike)
+    own = [(fact[0], fact[2]) for fact in facts if len(fact) == 3 and fact[1] == name and fact[0] in RELATIONS and fact[2] != "table"]
+    return tuple(found for found in own if there[found] == 1)
 
 
 def those(scene: Scene, kind: str, relation: str, landmark: str) -> list[str]:

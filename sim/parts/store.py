@@ -21,7 +21,9 @@ BAY: XYZ = (0.115, (CABINET[1] - 3 * WALL) / 2, TALL)
 BAY_X, BAY_Y = WALL + BAY[0] / 2, (BAY[1] + WALL) / 2
 """A bay's middle, from the middle of the cabinet's front, m: the left one at +y."""
 LID: XYZ = (BAY[0] + 0.012, BAY[1] + 0.010, 0.005)
-LID_Z = FLOOR_TOP + TALL + 0.001 + LID[2] / 2
+LID_GAP = 0.004
+"""From the top of the walls to the lid, which rides on rails: what is 5 cm high lies under it with 2 mm to spare, m."""
+LID_Z = FLOOR_TOP + TALL + LID_GAP + LID[2] / 2
 LID_TRAVEL, LID_FRICTION = 2 * BAY_Y, 2.0
 LID_HANDLE: XYZ = (0.044, 0.014, 0.030)
 LID_GRASP = LID[2] / 2 + 0.017
@@ -72,7 +74,7 @@ def urdf() -> str:
     depth, width, _ = CABINET
     middle = FLOOR_TOP + TALL / 2
     floor = _solid(_box((depth, width, FLOOR)), (depth / 2, 0, BASE + FLOOR / 2), INSIDE)
-    rails = "".join(_visual(_box((0.003, width, 0.003)), (x, 0, FLOOR_TOP + TALL), METAL) for x in (WALL / 2, WALL + BAY[0] + 0.004))
+    rails = "".join(_visual(_box((0.003, width, 2 * LID_GAP)), (x, 0, FLOOR_TOP + TALL), METAL) for x in (WALL / 2, WALL + BAY[0] + 0.004))
     parts = _link("base", floor + rails, 0.0)
     parts += _part("base", "front", _box((WALL, width, TALL)), 0.0, (WALL / 2, 0, middle), SHELL)
     ledge = depth - WALL - BAY[0]
