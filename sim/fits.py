@@ -43,12 +43,12 @@ LOWERED = 0.002
 ENTERED = 0.006
 """A ring that is lower than the top of a post by this is on it."""
 
-RACK, FIXTURES = ((0.49, 0.53), (-0.10, -0.02)), ((0.40, 0.50), (-0.30, 0.04))
+RACK, FIXTURES = ((0.49, 0.53), (-0.10, -0.02)), ((0.38, 0.46), (-0.30, 0.04))
 """Where the middle of a row of pegs is, and where a fixture stands, ((x, x), (y, y)), m; on the other side in a mirrored look."""
 BESIDE_PEG = 0.02
 """From a peg's foot to what else stands there at the beginning."""
 
-STEEL, SLATE, BEECH = (0.70, 0.72, 0.75), (0.30, 0.33, 0.37), (0.62, 0.44, 0.28)
+STEEL, SLATE, BEECH = (0.70, 0.72, 0.75), (0.30, 0.33, 0.37), (0.71, 0.50, 0.32)
 FIXED = {**dict.fromkeys(PLAY, FIXTURE), **dict.fromkeys(PEGS, PEG)}
 """What stands fast, by name, and its full extents."""
 
@@ -81,11 +81,12 @@ def fixture(name: str, ell: XYZ) -> str:
 def peg() -> str:
     """A post on a foot, as URDF text; its frame is the middle of its extents."""
     half, bevel = PEG[2] / 2, 0.004
-    profile = [(0.0, FOOT - half), (POST_RADIUS, FOOT - half), (POST_RADIUS, half - bevel), (POST_RADIUS - bevel, half), (0.0, half)]
-    post = objects._visual(f'<mesh filename="{cached_file(revolved(profile), ".obj")}"/>', (0, 0, 0), BEECH)
-    foot = objects._solid(_cylinder(FOOT_RADIUS, FOOT), (0, 0, FOOT / 2 - half), BEECH)
+    profile = [(0.0, -half), (FOOT_RADIUS, -half), (FOOT_RADIUS, FOOT - half - 0.002), (FOOT_RADIUS - 0.002, FOOT - half),
+               (POST_RADIUS, FOOT - half), (POST_RADIUS, half - bevel), (POST_RADIUS - bevel, half), (0.0, half)]  # fmt: skip
+    seen = objects._visual(f'<mesh filename="{cached_file(revolved(profile), ".obj")}"/>', (0, 0, 0), BEECH)
+    foot = f"<collision>{objects._origin((0, 0, FOOT / 2 - half))}{objects._geometry(_cylinder(FOOT_RADIUS, FOOT))}</collision>"
     touched = objects._part("base", "post", _cylinder(POST_RADIUS, PEG[2] - FOOT), 0.0, (0, 0, FOOT / 2), None)
-    return objects._robot("peg", objects._link("base", foot + post, 0.0) + touched)
+    return objects._robot("peg", objects._link("base", seen + foot, 0.0) + touched)
 
 
 def ring(wide: float, rgb: objects.RGB, density: float) -> str:
