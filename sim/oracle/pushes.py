@@ -33,6 +33,8 @@ WAYS = tuple(k * pi / 8 for k in range(-7, 9))
 """Directions that are tried to get a thing out of a zone, rad."""
 PUSHING, BEHIND = 0.11, 0.012
 """Speed, m/s, and how far behind a thing the fingers come down, m."""
+ELL_WEIGHT, HOLLOW = (0.0075, -0.0075), 0.04
+"""Where the weight of an L is in its own frame, and how deep the fingers may come into its corner before they touch it, m."""
 WRIST = (-2.0, 2.5)
 """Least yaw of the hand beyond a thing's bearing, and the most, rad."""
 SPIN = 0.8
@@ -143,16 +145,19 @@ def check_way(scene: Scene, thing: Thing, angle: float, distance: float, spare: 
     x, y, _ = thing.position
     back = footprint(thing).half(c, s) + FINGER[0] / 2
     around = obstacles(scene, (thing.name, target))
-    start = (x - c * (back + BEHIND), y - s * (back + BEHIND))
+    mx, my = weight(thing)
+    aside = (my - y) * c - (mx - x) * s
+    start = (x - c * (back + BEHIND) - s * aside, y - s * (back + BEHIND) + c * aside)
     end = (x + c * max(distance, 0.0), y + s * max(distance, 0.0))
-    last = (end[0] - c * back, end[1] - s * back)
+    last = (end[0] - c * back - s * aside, end[1] - s * back + c * aside)
     middle = Box((x + end[0]) / 2, (y + end[1]) / 2, max(distance, 0.0) / 2, footprint(thing).half(-s, c), angle, 0.0)
     ahead = Box(end[0] + c * 0.01, end[1] + s * 0.01, footprint(thing).half(c, s), footprint(thing).half(-s, c), angle, 0.0)
     height = low(thing)
     if any(short_of_reach(Spot(*at, 0.0, None)) > -spare for at in (start, last)):
         raise Refused(f"The {thing.name} cannot be pushed there: that is beyond the arm's reach.")
-    for at in (start, last):
-        if room(*at, height, hand_yaw(angle, 0.0), 0.0, around) < spare - 0.002:
+    for share in (0.0, 0.25, 0.5, 0.75, 1.0):
+        hx, hy = start[0] + share * (last[0] - start[0]), start[1] + share * (last[1] - start[1])
+        if room(hx, hy, height, hand_yaw(angle, 0.0), 0.0, around) < spare - 0.002:
             raise Refused(f"There is no room for the hand behind the {thing.name}: clear what stands around it.")
     if any(min(box.gap(middle), box.gap(ahead)) < spare for box in around):
         raise Refused(f"Something stands in the way of the {thing.name}: clear it, or push in another direction.")
@@ -164,23 +169,34 @@ def low(thing: Thing) -> float:
     return max(TIP + 0.006, thing.size[2] - PALM + 0.006)
 
 
-def hand_yaw(angle: float, yaw: float) -> float:
-    """The yaw nearest to `yaw` of a hand whose two fingers stand side by side across a direction."""
-    options = [a for a in (wrap(angle), wrap(angle + pi)) if abs(a) <= FARTHEST] or [wrap(angle, pi)]
+def hand_yaw(angle: float, yaw: float, least: float = -FARTHEST, most: float = FARTHEST) -> float:
+    """The yaw nearest to `yaw` of a hand whose two fingers stand side by side across a direction, between what the wrist can do."""
+    options = [a for a in (wrap(angle), wrap(angle + pi)) if least <= a <= most] or [wrap(angle, pi)]
     return min(options, key=lambda option: abs(option - yaw))
 
 
+def weight(thing: Thing) -> tuple[float, float]:
+    """Where its weight is, x and y, m: so that it does not turn when it is pushed there."""
+    x, y, _ = thing.position
+    if thing.kind != "L":
+        return x, y
+    c, s = cos(thing.yaw), sin(thing.yaw)
+    ahead, aside = ELL_WEIGHT
+    return x + ahead * c - aside * s, y + ahead * s + aside * c
+
+
 def shove(hand: Imagined, thing: Thing, angle: float) -> Move:
-    """Come down behind it, then go straight on, keeping the fingers behind its middle."""
+    """Come down behind it, then go straight on, keeping the fingers behind its weight."""
     c, s = cos(angle), sin(angle)
-    back = footprint(thing).half(c, s) + FINGER[0] / 2
-    dx, dy = hand.tcp[0] - thing.position[0], hand.tcp[1] - thing.position[1]
+    mx, my = weight(thing)
+    back = footprint(thing).half(c, s) + FINGER[0] / 2 + (mx - thing.position[0]) * c + (my - thing.position[1]) * s
+    dx, dy = hand.tcp[0] - mx, hand.tcp[1] - my
     along, aside = dx * c + dy * s + back, dy * c - dx * s
-    yaw, height = hand_yaw(angle, hand.yaw), low(thing)
-    close = -BEHIND - 0.004 < along < 0.010
+    yaw, height = hand_yaw(angle, hand.yaw, *wrist(thing)), low(thing)
+    close = -BEHIND - 0.004 < along < (HOLLOW if thing.kind == "L" else 0.010)
     there = close and abs(aside) < (0.012 if along > -0.004 else 0.006) and abs(hand.tcp[2] - height) < 0.006
     if not (there and abs(wrap(yaw - hand.yaw)) < 0.15 and hand.width < 0.008):
-        behind = np.array([thing.position[0] - c * (back + BEHIND), thing.position[1] - s * (back + BEHIND), height])
+        behind = np.array([mx - c * (back + BEHIND), my - s * (back + BEHIND), height])
         return over(hand, behind, yaw, 0.0)
     ahead = max(along + PUSHING * DT, 0.0)
     x, y, z = thing.position

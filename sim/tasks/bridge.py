@@ -1,35 +1,43 @@
 """Build across: a bar over two blocks, and a pyramid of three."""
 
 from collections.abc import Iterator
-from itertools import combinations
+from itertools import combinations, islice
 
 import numpy as np
 
 from agent.types import Scene, Thing
 from sim.tasks.bowl import standing
-from sim.tasks.room import FOLLOWED, KINDS, SEEN, SIDES, amidst, call, clear_strip, pushable
+from sim.tasks.reckoning import after
+from sim.tasks.room import FOLLOWED, KINDS, SEEN, SIDES, amidst, bearing, call, clear_strip, free_way, gap, pushable
 from sim.tasks.task import Layout, Task, Template, pick, place, workbench
 
-SPOT_M, HAND_M = 0.12, 0.10
-"""How much table beside a block a second one needs, and that and a hand behind it, m."""
+SPOT_M = 0.12
+"""How much table beside a block a second one needs, m."""
 ACROSS = "put the {thing} across the {one} and the {other}"
 
 
-def pairs(scene: Scene, length: float) -> Iterator[tuple[Thing, str, Thing]]:
-    """(one, relation, other): two cubes of one size with that much free table on one side of the second."""
+def pairs(scene: Scene, joined: bool) -> Iterator[tuple[Thing, str, Thing]]:
+    """(one, relation, other): two cubes of one size, and a side of the second where the first can be put, and from there pushed against it
+    if the two are to be joined."""
     cubes = [thing for thing, _ in pushable(scene, "block")]
-    for one, other in combinations(cubes, 2):
-        if one.size != other.size:
-            continue
-        for first, second in ((one, other), (other, one)):
-            free = (side for side, angle in SIDES.items() if clear_strip(scene, second, angle, length, SPOT_M, (first.name,)))
-            if side := next(free, None):
-                yield first, side, second
-                break
+    for first, second in combinations(cubes, 2):
+        ways = ((one, side, other) for one, other in ((first, second), (second, first)) for side in SIDES if one.size == other.size)
+        yield from islice((way for way in ways if buildable(scene, *way, joined)), 1)
+
+
+def buildable(scene: Scene, one: Thing, side: str, other: Thing, joined: bool) -> bool:
+    """Is there room for one beside the other, and for the hand behind it?"""
+    if not clear_strip(scene, other, SIDES[side], SPOT_M, SPOT_M, (one.name,)):
+        return False
+    if not joined:
+        return True
+    built = after(scene, pick(one.name), place(one.name, side, other.name))
+    put = built.find(one.name)
+    return free_way(built, put, bearing(put, other)[0], gap(put, other), other.name)
 
 
 def bridge(scene: Scene) -> Iterator[Task]:
-    for one, relation, other in pairs(scene, SPOT_M):
+    for one, relation, other in pairs(scene, joined=False):
         for bar in (thing for thing, _ in pushable(scene, "bar")):
             names = (bar.name, one.name, other.name)
             laid = call("across", ACROSS, thing=bar.name, one=one.name, other=other.name)
@@ -40,7 +48,7 @@ def bridge(scene: Scene) -> Iterator[Task]:
 
 
 def pyramid(scene: Scene) -> Iterator[Task]:
-    for one, relation, other in pairs(scene, SPOT_M + HAND_M):
+    for one, relation, other in pairs(scene, joined=True):
         for top in (thing for thing, _ in pushable(scene, "block")):
             if top in (one, other) or top.size != one.size:
                 continue

@@ -6,7 +6,10 @@ from itertools import product
 import numpy as np
 
 from agent.types import Scene, Thing
+from sim.oracle.imagined import Refused
+from sim.oracle.spots import in_line
 from sim.tasks.bowl import standing
+from sim.tasks.reckoning import after
 from sim.tasks.room import FOLLOWED, SIDES, amidst, call, clear_strip, mixed, pushable
 from sim.tasks.task import Layout, Measure, Task, Template, pick, place, stack, workbench
 
@@ -38,6 +41,9 @@ def row(scene: Scene) -> Iterator[Task]:
         for side, angle in SIDES.items():
             if not clear_strip(scene, things[0], angle, ROW_M, WIDE_M, (middle, small)):
                 continue
+            begun = after(scene, pick(middle), place(middle, side, large))
+            if not can_go_on(begun, small, large, middle):
+                continue
             end = call("in_line", "put the {thing} in line with the {one} and the {other}", thing=small, one=large, other=middle)
             plan = (pick(middle), place(middle, side, large), pick(small), end)
             measure = in_a_row(large, middle, small)
@@ -46,6 +52,15 @@ def row(scene: Scene) -> Iterator[Task]:
                            {"thing": small, "other": middle, "target": large}, requires=(*standing(small, middle, large), FOLLOWED),
                            may_move=(small, middle, large), measure=measure)  # fmt: skip
                 break
+
+
+def can_go_on(scene: Scene, thing: str, one: str, other: str) -> bool:
+    """Is there room at the end of a row?"""
+    try:
+        in_line(scene, scene.find(thing), scene.find(one), scene.find(other))
+        return True
+    except Refused:
+        return False
 
 
 def in_a_row(*names: str) -> Measure:
