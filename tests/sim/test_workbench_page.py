@@ -28,7 +28,9 @@ def test_the_scene_and_the_disturbances_work_as_written() -> None:
 
 def test_the_python_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     monkeypatch.chdir(tmp_path)
-    (code,) = blocks("python")
-    exec(compile(code, "docs/workbench.md", "exec"), {})
-    assert "(14,) (224, 224, 3)" in capsys.readouterr().out
+    for code in blocks("python"):
+        exec(compile(code, "docs/workbench.md", "exec"), {})
+    shown = capsys.readouterr().out
+    assert "(14,) (224, 224, 3)" in shown
+    assert "stack the" in shown and "(14,) (128, 128, 3)\nFalse 0.0 the goal is not reached" in shown
     assert (tmp_path / "moment.world").exists()
