@@ -1,7 +1,7 @@
 """The world as a Scene: every fact from geometry, contact and speed, none from what was commanded."""
 
 from functools import lru_cache
-from math import atan2, cos, hypot, pi, radians, sin
+from math import acos, atan2, cos, hypot, pi, radians, sin
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,6 +69,8 @@ def scene(bench: Bench) -> Scene:
 def _thing(view: _View, item: Item) -> Thing:
     position, turn = view.poses[item.name]
     joint = view.bench.joint(item.name) if item.kind in JOINTED else None
+    if item.kind == "cup":
+        joint = acos(min(max(float(turn[2, 2]), -1.0), 1.0))
     if item.kind == "drawer":
         position = np.add(position, (-objects.FRONT_THICK - objects.HANDLE_GRASP, 0, objects.HANDLE_Z))
     elif item.kind == "button":
@@ -96,8 +98,8 @@ def _support(view: _View) -> list[Fact]:
     facts: list[Fact] = []
     full: set[str] = set()
     for item in view.loose:
-        holder = _holder(view, item)
         carriers = [lower for upper, lower in view.supports if upper == item.name]
+        holder = _holder(view, item) or _bowl_below(view, item, carriers)
         if holder is not None:
             facts += [(relation, item.name, holder) for relation in (("in", "on") if holder.endswith("tray") else ("in",))]
             full.add(holder)
@@ -147,6 +149,21 @@ def _holder(view: _View, item: Item) -> str | None:
         deep, wide, tall = objects.DRAWER_INSIDE
         if 0 < x - front[0] < deep and abs(y - front[1]) < wide / 2 and 0 < z - front[2] < objects.DRAWER_FLOOR + tall:
             return "drawer"
+    return None
+
+
+def _bowl_below(view: _View, item: Item, carriers: list[str]) -> str | None:
+    """The bowl that holds what carries a thing, if its centre is above the inside: a block on a block in a bowl is in the bowl too."""
+    for lower in (view.bench.items[name] for name in carriers if view.at[name][2] < view.at[item.name][2]):
+        if lower.kind not in loose.BLOCKS:
+            continue
+        below = [under for upper, under in view.supports if upper == lower.name]
+        bowl = _holder(view, lower) or _bowl_below(view, lower, below)
+        if bowl is None or view.bench.items[bowl].kind != "bowl":
+            continue
+        (x, y, _), (bx, by, _) = view.at[item.name], view.at[bowl]
+        if hypot(x - bx, y - by) < view.bench.items[bowl].size[0] / 2:
+            return bowl
     return None
 
 

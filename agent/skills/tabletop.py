@@ -121,9 +121,9 @@ class Place(
         return scene.holding == self.thing and self.fits(scene) and not self.blocked(scene)
 
     def blocked(self, scene: Scene) -> bool:
-        """The target is shut, or something stands where the thing should go."""
-        kind = scene.find(self.target).kind
-        return shut(scene, self.target) or (kind in BLOCKS and bool(buried(scene, self.target)))
+        """The target is shut, or something stands where the thing should go: beside a tower there is room."""
+        on_top = self.relation == "on" and scene.find(self.target).kind in BLOCKS
+        return shut(scene, self.target) or (on_top and bool(buried(scene, self.target)))
 
     def needs(self, scene: Scene) -> list[Skill]:
         if not self.fits(scene):

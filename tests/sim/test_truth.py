@@ -149,3 +149,15 @@ def test_what_falls_off_the_table_lies_on_the_floor_and_is_not_seen_through_the_
     bare_driver.to(*bare_driver.row[:3], wait=40)
     fallen, empty = (body.observe(["front"]).images["front"].astype(int) for body in (robot, bare))
     assert (np.abs(fallen - empty).sum(axis=2) > 60).sum() < 20
+
+
+def test_a_block_on_a_block_in_a_bowl_is_in_the_bowl_too() -> None:
+    """Too high to be within its rim, it is carried by what is."""
+    robot = SimRobot({"things": [{"name": "blue bowl", "at": [0.45, 0.0]}, {"name": "large red block", "in": "blue bowl"},
+                                 {"name": "green block", "on": "large red block"}]})  # fmt: skip
+    for _ in range(10):
+        robot.apply(Driver(robot).row)
+    scene = robot.observe([]).scene
+    robot.close()
+    assert scene is not None and scene.has("on", "green block", "large red block")
+    assert scene.where("green block", "in") == ["blue bowl"] and not scene.has("clear", "large red block")

@@ -5,7 +5,7 @@ import pytest
 from agent.planner.decision import Request
 from agent.planner.memory import Memory
 from agent.planner.saycan import Planner
-from agent.skills.blocks import Align, Between, Push, PushInto, Rotate, net
+from agent.skills.blocks import Across, Align, Between, InLine, Push, PushAgainst, PushInto, PushOut, Rotate, net
 from agent.skills.library import gather
 from agent.skills.tabletop import Pick, Place
 from agent.types import Fact, Scene, Thing
@@ -93,3 +93,47 @@ def test_a_push_into_a_zone_is_done_when_it_lies_there() -> None:
     assert call.can(scene()) and not call.done(scene())
     there = scene(("in", "red block", "blue zone"))
     assert call.done(there) and not call.can(there)
+
+
+def test_a_push_against_needs_both_on_the_table_and_ends_in_touch() -> None:
+    call = PushAgainst(thing="red block", other="yellow bar")
+    assert call.can(scene(FOLLOWED)) and not call.can(scene()) and not call.done(scene(FOLLOWED))
+    there = scene(FOLLOWED, ("touching", "red block", "yellow bar"), ("touching", "yellow bar", "red block"))
+    assert call.done(there) and not call.can(there)
+    assert not call.can(scene(FOLLOWED, holding="yellow bar"))
+
+
+@pytest.mark.parametrize(("y", "out"), [(0.3, False), (0.21, False), (0.19, True), (0.12, True)])
+def test_out_of_a_zone_is_all_of_it_however_it_is_turned(y: float, out: bool) -> None:
+    world = scene(FOLLOWED)
+    square = (0.14, 0.14, 0.001)
+    size = {"red block": (0.45, 0.3, 0.0), "blue zone": (0.45, y, 0.0)}
+    things = tuple(thing.model_copy(update={"position": size.get(thing.name, thing.position),
+                                            "size": square if thing.kind == "zone" else thing.size}) for thing in world.things)  # fmt: skip
+    world, call = world.model_copy(update={"things": things}), PushOut(thing="red block", zone="blue zone")
+    assert call.done(world) is out and call.can(world) is not out
+
+
+def test_a_row_goes_on_beyond_the_second() -> None:
+    """Blocks stand at 0, 12 and 24 cm: each is in line with the two before it, and not with the two after."""
+    assert InLine(thing="cyan cylinder", one="red block", other="yellow bar").done(scene(FOLLOWED))
+    assert not InLine(thing="yellow bar", one="red block", other="cyan cylinder").done(scene(FOLLOWED))
+    offered = list(InLine.calls(scene(FOLLOWED, holding="yellow bar")))
+    assert len(offered) == 6, "which of the two comes first makes a difference"
+
+
+def test_across_two_of_one_height_that_are_near() -> None:
+    near = scene(FOLLOWED, holding="yellow bar")
+    sized = {"red block": (0.45, 0.0, 0.02), "cyan cylinder": (0.45, 0.08, 0.02)}
+    things = tuple(thing.model_copy(update={"position": sized[thing.name], "size": (0.04, 0.04, 0.04)}) if thing.name in sized else thing
+                   for thing in near.things)  # fmt: skip
+    call = Across(thing="yellow bar", one="red block", other="cyan cylinder")
+    assert call.can(near.model_copy(update={"things": things})) and not call.can(near), "24 cm are too far, and the heights differ"
+    on = tuple(("on", "yellow bar", name) for name in sized)
+    assert call.done(scene(FOLLOWED, *on)) and not call.done(scene(FOLLOWED, on[0]))
+
+
+def test_beside_a_tower_there_is_room_and_on_it_there_is_not() -> None:
+    world = scene(("on", "yellow bar", "red block"), holding="cyan cylinder")
+    assert Place(thing="cyan cylinder", relation="left of", target="red block").can(world)
+    assert not Place(thing="cyan cylinder", relation="on", target="red block").can(world)

@@ -78,3 +78,27 @@ def test_the_tabletop_tells_nothing_and_offers_no_push() -> None:
     scene = SimRobot("tabletop").observe([]).scene
     assert scene is not None and not scene.has("followed", "table")
     assert not Push(thing="red block", direction="left").can(scene) and not Push(thing="red block", direction="left").needs(scene)
+
+
+def test_what_is_lifted_is_told_once_and_what_is_pushed_was_not() -> None:
+    robot = SimRobot(SCENE)
+    pushed = shoved(robot, 0.06).scene()
+    assert not [fact for _, fact in pushed.events if fact[0] == "lifted"]
+    driver = Driver(robot)
+    driver.grasp("red block")
+    driver.release(0.45, -0.15, 0.021)
+    assert [fact for _, fact in driver.scene().events if fact[0] == "lifted"] == [("lifted", "red block")]
+
+
+@pytest.mark.parametrize(("apart", "touch"), [(0.0405, True), (0.0412, True), (0.044, False), (0.07, False)])
+def test_things_touch_up_to_two_millimetres_both_ways(apart: float, touch: bool) -> None:
+    blocks = [{"name": name, "at": [0.45, y], "yaw": 0.0} for name, y in (("red block", 0.0), ("blue block", apart))]
+    scene = SimRobot({**SCENE, "things": blocks}).observe([]).scene
+    assert scene is not None
+    assert scene.has("touching", "red block", "blue block") is scene.has("touching", "blue block", "red block") is touch
+
+
+def test_a_block_on_another_does_not_touch_it_side_by_side() -> None:
+    things = [{"name": "red block", "at": [0.45, 0.0]}, {"name": "blue block", "on": "red block"}]
+    scene = SimRobot({**SCENE, "things": things}).observe([]).scene
+    assert scene is not None and not [fact for fact in scene.facts if fact[0] == "touching"]
