@@ -44,7 +44,7 @@ class Thing(Frozen):
     """Full extents in the thing's own frame, m."""
     joint: float | None = None
     """What moves in it, if anything does: how far a drawer is out, how deep a button is in, how far a lid is to the left, m; how far a
-    lever leans away from the robot, which way a knob's pointer shows (0: away from the robot, left is positive), rad."""
+    lever leans away from the robot, which way a knob's pointer shows (0: away from the robot, left is positive), how far a cup is tilted, rad."""
     pieces: tuple[tuple[float, float, float], ...] = ()
     """Of a thing that is many, as beads are: where each of them is, m, world frame. `position` and `size` are then the middle and the
     extents of the lot."""
@@ -169,8 +169,13 @@ class Observation:
     """Camera name → uint8[h, w, 3] RGB; only the cameras that were asked for."""
     scene: Scene | None = None
     """The truth, where a simulator knows it; None on hardware."""
+    promised: Array | None = None
+    """float32[d, A], d ≥ 1: rows that will be carried out from `tick` on, whatever the policy answers, since its answer takes time. A
+    policy that was trained to continues them; others need not look. None: none, or not known."""
 
     def __post_init__(self) -> None:
+        if self.promised is not None and (self.promised.ndim != 2 or len(self.promised) == 0 or self.promised.dtype != np.float32):
+            raise WrongShape("promised rows", "float32[d ≥ 1, A]", self.promised)
         if self.state.ndim != 1 or self.state.dtype != np.float32:
             raise WrongShape("observation state", "float32[S]", self.state)
         for name, image in self.images.items():

@@ -14,8 +14,11 @@ tries. However a run ends, the robot has been told to stop, and the Outcome says
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
+from itertools import takewhile
 from time import monotonic, sleep
 from typing import Any
+
+import numpy as np
 
 from agent.config import ExecutorConfig
 from agent.errors import ConfigError, RobotError
@@ -157,9 +160,8 @@ class Motion:
     def _row(self, observation: Observation) -> Array | None:
         """The row for this tick; None if the robot was made to stand for this round instead."""
         tick = observation.tick
-        delay = self.config.delay_ticks if self.executor.lockstep else self.delays.expected()
         recovered = self._collect(tick)
-        if self.asked is None and not recovered and self.buffer.due(tick, delay):
+        if self.asked is None and not recovered and self.buffer.due(tick, self._delay()):
             self._ask(observation)
             recovered = self._collect(tick)
         row = self.buffer.row(tick)
@@ -173,9 +175,21 @@ class Motion:
         """Ask for the chunk that answers this tick, with the policy's cameras."""
         if self.policy.spec.cameras:
             observation = self.robot.observe(tuple(self.policy.spec.cameras))
+        if (promised := self._promised(observation.tick)) is not None:
+            observation = replace(observation, promised=promised)
         number = self.asker.ask(lambda: self.skill.act(observation, self.policy))
         self.asked = Asked(number, observation.tick, self.buffer.epoch, monotonic())
         self._tell("chunk_asked", tick=observation.tick)
+
+    def _promised(self, tick: int) -> Array | None:
+        """The rows that will have been carried out before the answer can be used: none for a robot that stands and waits for it."""
+        ahead = [self.buffer.row(at) for at in range(tick, tick + self._delay())] if self.last is not None else []
+        rows = [row for row in takewhile(lambda row: row is not None, ahead) if row is not None]
+        return np.stack(rows).astype(np.float32) if rows else None
+
+    def _delay(self) -> int:
+        """Ticks that an answer takes: known in lockstep, expected in real time."""
+        return self.config.delay_ticks if self.executor.lockstep else self.delays.expected()
 
     def _collect(self, tick: int) -> bool:
         """Take the answer if it is there. In lockstep: not before its time, and then wait for it.

@@ -5,7 +5,7 @@ never a pickle. The server speaks first: what it serves (`metadata`). Then a req
 under openpi's keys, so that its clients and servers are understood as they are; what only saydo knows stands in one map, `_saydo`.
 
     request   {"observation/state": float32[S], "observation/image/<camera>": uint8[h, w, 3], "prompt": str,
-               "_saydo": {"seq", "tick", "time", "subtask": {…}, "scene": JSON or nil}}
+               "_saydo": {"seq", "tick", "time", "subtask": {…}, "scene": JSON or nil, "promised"?: float32[d, A]}}
     reply     {"actions": float32[H, A], "policy_timing": {…, "infer_ms"}, "server_timing": {"infer_ms", "queue_ms", "prev_total_ms"},
                "_saydo": {"seq", "tick"}}
     trouble   one text frame with one sentence, then the connection is closed with code 1011
@@ -132,6 +132,8 @@ def write_request(spec: PolicySpec, observation: Observation, subtask: Subtask, 
         "subtask": subtask.model_dump(),
         "scene": None if scene is None else scene.model_dump_json(),
     }
+    if observation.promised is not None:
+        extras["promised"] = observation.promised
     images = {f"observation/image/{camera}": _find(observation.images, camera, spec) for camera in spec.cameras}
     return pack({"observation/state": observation.state, **images, "prompt": subtask.words, EXTRAS: extras})
 
@@ -154,7 +156,8 @@ def read_request(values: Any, spec: PolicySpec) -> Request:
         return Request(Observation(0, 0.0, state, images), Subtask(skill="", words=words), None)
     try:
         scene = None if extras["scene"] is None else Scene.model_validate_json(extras["scene"])
-        observation = Observation(int(extras["tick"]), float(extras["time"]), state, images, scene)
+        promised = _promised(extras.get("promised"), spec)
+        observation = Observation(int(extras["tick"]), float(extras["time"]), state, images, scene, promised)
         return Request(observation, Subtask.model_validate(extras["subtask"]), int(extras["seq"]))
     except (KeyError, TypeError, ValueError) as error:  # pydantic's ValidationError is a ValueError
         raise PolicyError(f"The '{EXTRAS}' of the request cannot be read ({type(error).__name__}: {clip_text(str(error))}).") from error
@@ -191,6 +194,18 @@ def _state(values: Mapping[str, Any], spec: PolicySpec) -> Array:
     if not np.isfinite(state).all():
         raise PolicyError("'observation/state' holds values that are not finite.")
     return state
+
+
+def _promised(rows: Any, spec: PolicySpec) -> Array | None:
+    width = len(spec.action)
+    if rows is None:
+        return None
+    if not (isinstance(rows, np.ndarray) and rows.ndim == 2 and len(rows) and rows.shape[1] == width and rows.dtype.kind == "f"):
+        raise PolicyError(f"The promised rows must be float32[d ≥ 1, {width}] ({', '.join(spec.action)}); they are {_name(rows)}.")
+    rows = _float32(rows)
+    if not np.isfinite(rows).all():
+        raise PolicyError("The promised rows hold values that are not finite.")
+    return rows
 
 
 def _float32(array: Array) -> Array:

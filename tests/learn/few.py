@@ -7,7 +7,7 @@ import numpy as np
 
 from agent.types import Array
 
-SENTENCES = ("pick up the red block", "put the red block in the blue bowl", "please open the drawer", "stack the green block on the red block")
+SENTENCES = ("pick up the red block", "put the red block in the blue bowl", "please open the drawer", "stack the green block on it")
 
 
 class Few:

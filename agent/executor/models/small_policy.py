@@ -70,8 +70,8 @@ class SmallPolicy:
 
     def promise(self, observation: Observation) -> Guide | None:
         """The rows that the robot will carry out in any case, as the model has them."""
-        promised = getattr(observation, "promised", None)
-        if promised is None or len(promised) == 0:
+        promised = observation.promised
+        if promised is None:
             return None
         config, space = self.small.config, self.small.space
         rows = promised[: self.horizon - 1]

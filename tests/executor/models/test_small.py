@@ -51,7 +51,7 @@ def test_every_weight_is_reached_by_the_loss(family: str, pointing: bool) -> Non
     else:
         assert heat is None
     total.backward()
-    unread = {"trunk.vlm.blocks.3.out", "trunk.vlm.blocks.3.norm2", "trunk.vlm.blocks.3.gate_up", "trunk.vlm.blocks.3.down", "trunk.vlm.norm"}
+    unread = {f"trunk.vlm.blocks.3.{part}" for part in ("out", "norm2", "gate_up", "down")} | {"trunk.vlm.norm"}
     untouched = {name.removesuffix(".weight").removesuffix(".bias") for name, w in small.model.named_parameters() if w.grad is None}
     assert untouched <= unread | {"silence"}  # nobody reads the prefix after its last attention
 
@@ -226,7 +226,7 @@ def test_pointing_learns_where_a_mark_is() -> None:
     tokens = torch.zeros(32, 2, 64, 8)
     for b in range(32):
         for v in range(2):
-            tokens[b, v, cells[b, v]] = 1
+            tokens[b, v, cells[b, v], 0] = 3
     side = torch.stack([cells % 8, cells // 8], -1)
     points = torch.cat([(side + 0.5) / 4 - 1, torch.ones(32, 2, 1)], -1)[:, :, None]
     tokens = tokens.flatten(1, 2)

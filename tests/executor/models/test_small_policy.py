@@ -1,0 +1,102 @@
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.config import PolicyConfig
+from agent.errors import Mismatch, PolicyError
+from agent.executor.models.small_files import save_small
+from agent.executor.models.small_policy import SmallPolicy, shrink
+from agent.executor.policies import make_policy
+from agent.executor.robots import PANDA
+from agent.executor.safety import check_match
+from agent.learn import dataset
+from agent.testing import check_policy
+from agent.types import Observation, Subtask
+from tests.executor.models.small_models import tiny_small
+
+PICK = Subtask(skill="pick", args={"thing": "red block"}, words="pick up the red block")
+FAMILIES = ["pi0", "pi0-small", "rdt"]
+
+
+def look(tick: int = 5, seed: int = 0) -> Observation:
+    rng = np.random.default_rng(seed)
+    images = {name: rng.integers(0, 256, (*size, 3), dtype=np.uint8) for name, size in PANDA.spec.cameras.items()}
+    state = rng.normal(size=14).astype(np.float32) * 0.2
+    return Observation(tick, tick / 20, state, images)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_folder_becomes_a_policy_by_the_name_of_its_family(family: str, tmp_path: Path) -> None:
+    small = tiny_small(family)
+    save_small(small, tmp_path, None)
+    policy = make_policy(PolicyConfig(name="rdt" if family == "rdt" else "pi0", checkpoint=tmp_path))
+    check_policy(policy, look(), PICK)
+    check_match(PANDA.spec, policy.spec)
+    assert policy.spec.name == family and policy.spec.horizon == 32 and not policy.spec.sees_scene
+    direct = SmallPolicy(small).predict(look(), PICK).actions
+    np.testing.assert_allclose(policy.predict(look(), PICK).actions, direct, atol=1e-5)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_the_same_question_gets_the_same_answer_and_another_tick_other_noise(family: str) -> None:
+    policy = SmallPolicy(tiny_small(family))
+    answer = policy.predict(look(), PICK).actions
+    np.testing.assert_array_equal(policy.predict(look(), PICK).actions, answer)
+    assert not np.allclose(policy.predict(look(tick=6), PICK).actions, answer)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_skill_arguments_and_scene_are_not_read(family: str) -> None:
+    policy = SmallPolicy(tiny_small(family))
+    alone = Subtask(skill="", words=PICK.words)
+    np.testing.assert_array_equal(policy.predict(look(), PICK).actions, policy.predict(look(), alone).actions)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_promised_rows_are_continued(family: str) -> None:
+    policy, seen = SmallPolicy(tiny_small(family)), look()
+    free = policy.predict(seen, PICK).actions
+    promised = np.tile(np.append(seen.state[7:13], 1.0).astype(np.float32), (4, 1))
+    promised[:, 3:5] = 0
+    promised[:, 0] += 0.01 * np.arange(1, 5)
+    kept = policy.predict(replace(seen, promised=promised), PICK).actions
+    np.testing.assert_allclose(kept[:4], promised, atol=1e-4)
+    assert not np.allclose(kept[4:], free[4:])
+
+
+def test_a_promise_of_the_whole_chunk_leaves_something_to_answer() -> None:
+    policy, seen = SmallPolicy(tiny_small()), look()
+    rows = np.tile(np.append(seen.state[7:13], 1.0).astype(np.float32), (40, 1))
+    assert policy.predict(replace(seen, promised=rows), PICK).actions.shape == (32, 7)
+
+
+def test_a_missing_camera_is_said() -> None:
+    seen = look()
+    blind = replace(seen, images={"front": seen.images["front"]})
+    with pytest.raises(PolicyError, match="lacks wrist"):
+        SmallPolicy(tiny_small()).predict(blind, PICK)
+
+
+def test_rdt_drives_with_one_camera_and_at_half_the_rate() -> None:
+    small, seen = tiny_small("rdt"), look()
+    one = SmallPolicy(small, cameras=("front",))
+    assert set(one.spec.cameras) == {"front"}
+    alone = one.predict(replace(seen, images={"front": seen.images["front"]}), PICK).actions
+    assert not np.allclose(alone, SmallPolicy(small).predict(seen, PICK).actions)
+    slow = SmallPolicy(small, rate_hz=10)
+    assert slow.spec.rate_hz == 10 and slow.spec.horizon == 16 and slow.predict(seen, PICK).actions.shape == (16, 7)
+
+
+def test_what_was_not_trained_is_refused() -> None:
+    with pytest.raises(Mismatch, match="20 Hz"):
+        SmallPolicy(tiny_small("pi0"), rate_hz=10)
+    with pytest.raises(Mismatch, match="only an RDT"):
+        SmallPolicy(tiny_small("pi0"), cameras=("front",))
+
+
+def test_pictures_are_shrunk_as_datasets_say() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
+    np.testing.assert_array_equal(shrink(image, 96), dataset.shrink(image, 96))
+    assert shrink(image, 224) is image

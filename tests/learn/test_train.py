@@ -1,0 +1,255 @@
+"""The loop of training: the same whether or not it was killed, by one process or two; it learns, and says how it goes."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from safetensors.torch import load_file
+from torch import Tensor, nn
+
+from agent.errors import ConfigError
+from agent.executor.models.small import SmallConfig
+from agent.executor.models.small_files import load_small
+from agent.learn.curves import draw_curves, series
+from agent.learn.learner import Choices, SmallLearner
+from agent.learn.schedule import Average, choose_precision, learning_rate
+from agent.learn.start import Order, read_order, train
+from agent.learn.team import Alone, run_team
+from agent.learn.train import Plan, Training, strike
+from tests.learn.few import Few
+
+TINY = SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3)
+FEW = Few(48)
+
+
+def plan(out: Path, samples: int = 48, **changes: object) -> Plan:
+    return Plan(**{"out": str(out), "samples": samples, "batch": 8, "rate": 3e-3, "precision": "float32", "check_samples": 16, **changes})
+
+
+def training(out: Path, family: str = "pi0", data: Few = FEW, team: Alone | None = None, **changes: object) -> Training:
+    out.mkdir(exist_ok=True, parents=True)
+    learner = SmallLearner.fresh(data, replace(TINY, family=family), Choices(), seed=1)
+    return Training(plan(out, **changes), team or Alone(), learner, lambda: data, say=lambda line: None)
+
+
+def weights(out: Path) -> dict[str, Tensor]:
+    return load_file(str(out / "policy" / "model.safetensors"))
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
+
+
+# --- the loop ---------------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("family", ["pi0", "pi0-small", "rdt"])
+def test_a_run_leaves_a_policy_a_state_and_its_metrics(family: str, tmp_path: Path) -> None:
+    training(tmp_path, family, samples=32).run()
+    small = load_small(tmp_path / "policy")
+    assert small.config.family == family and small.trained["progress"]["samples"] == 32
+    lines = [json.loads(line) for line in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    checks = [line for line in lines if line["kind"] == "check"]
+    assert [line["samples"] for line in checks] == [16, 32, 32]
+    assert {"error_cm", "turn_rad", "grip", "pointing_px", "in_view"} <= checks[-1].keys()
+    assert (tmp_path / "curves.svg").read_text().startswith("<svg") and (tmp_path / "state.pt").is_file()
+
+
+def test_a_run_that_is_cut_off_ends_with_the_same_weights(tmp_path: Path) -> None:
+    training(tmp_path / "whole", samples=48).run()
+    cut = training(tmp_path / "cut", samples=48)
+    steps, step = [], cut.step
+
+    def breaks(batch: object) -> None:
+        if len(steps) == 4:
+            raise KeyboardInterrupt
+        step(batch)
+        steps.append(1)
+        if len(steps) == 3:
+            cut.save()  # one step after this is lost
+
+    cut.step = breaks  # type: ignore[method-assign]
+    with pytest.raises(KeyboardInterrupt):
+        cut.run()
+    again = training(tmp_path / "cut", samples=48)
+    again.run()
+    assert again.at.starts == 2 and again.at.samples == 48
+    assert equal(weights(tmp_path / "whole"), weights(tmp_path / "cut"))
+
+
+def test_another_seed_is_another_run(tmp_path: Path) -> None:
+    training(tmp_path / "a", samples=16).run()
+    training(tmp_path / "b", samples=16).run()
+    training(tmp_path / "c", samples=16, seed=5).run()
+    assert equal(weights(tmp_path / "a"), weights(tmp_path / "b"))
+    assert not equal(weights(tmp_path / "a"), weights(tmp_path / "c"))
+
+
+def test_training_fits_what_it_is_shown(tmp_path: Path) -> None:
+    data = Few(8)
+    data.seed = np.zeros(8, int)  # nothing held out
+    run = training(tmp_path, data=data, samples=8 * 60, rate=5e-3, decay=0.9)
+    batch = data.batch(np.arange(8))
+    before = run.learner.check(batch)["error_cm"]
+    run.run()
+    policy = SmallLearner.further(tmp_path / "policy", Choices())
+    assert policy.check(batch)["error_cm"] < 0.8 * before
+
+
+def test_held_out_frames_are_not_trained_on(tmp_path: Path) -> None:
+    run = training(tmp_path, samples=8)
+    run.read_data()
+    assert len(run.apart) and not set(run.apart) & set(run.fit) and len(run.apart) + len(run.fit) == len(FEW)
+    seen = {int(index) for step in range(200) for index in run.indices(step)}
+    assert not seen & set(run.apart.tolist())
+
+
+def test_new_words_in_grown_data_get_tokens(tmp_path: Path) -> None:
+    data = Few(16)
+    run = training(tmp_path, data=data, samples=16)
+    data.tasks = [*data.tasks, "hoist the flag"]
+    run.run()
+    words = load_small(tmp_path / "policy").vocabulary
+    assert {"hoist", "flag"} <= set(words.words) and words.words[0] == "the"
+
+
+# --- by a command, killed, and in company -----------------------------------------------------------------------------------
+
+SCRIPT = """
+import sys
+from pathlib import Path
+from tests.learn.test_train import training
+training(Path(sys.argv[1]), samples=int(sys.argv[2]), save_minutes=0.0).run()
+"""
+
+
+def test_a_killed_process_goes_on(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(root)}
+    command = [sys.executable, "-c", SCRIPT, str(tmp_path / "killed"), "100000"]
+    process = subprocess.Popen(command, cwd=root, env=environment)
+    deadline = time.monotonic() + 120
+    while not (tmp_path / "killed" / "state.pt").is_file() and time.monotonic() < deadline:
+        assert process.poll() is None, "it ended before it was killed"
+        time.sleep(0.05)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    state = torch.load(tmp_path / "killed" / "state.pt", weights_only=True)
+    done = state["progress"]["samples"]
+    again = training(tmp_path / "killed", samples=done + 8)
+    again.run()
+    assert again.at.samples == done + 8 and again.at.starts == 2
+    assert load_small(tmp_path / "killed" / "policy").trained["progress"]["samples"] == done + 8
+    lines = [json.loads(line)["samples"] for line in (tmp_path / "killed" / "metrics.jsonl").read_text().splitlines()]
+    assert lines == sorted(lines)
+
+
+def share(team: Alone, out: Path) -> None:
+    """One process of a team: gradients of its half of one batch, averaged, written down."""
+    run = training(out / str(team.rank), samples=8, team=team)
+    run.read_data()
+    batch = run.data.batch(run.indices(0))
+    loss, _ = run.learner.loss(batch, torch.Generator().manual_seed(0))
+    loss.backward()
+    own = {name: weight.grad.clone() for name, weight in run.model.named_parameters() if weight.grad is not None}
+    team.average(run.model)
+    mean = {name: weight.grad for name, weight in run.model.named_parameters() if weight.grad is not None}
+    torch.save({"own": own, "mean": mean, "indices": torch.from_numpy(run.indices(0)), "agreed": team.agree(team.rank + 5.0)},
+               out / f"{team.rank}.pt")  # fmt: skip
+
+
+def test_two_processes_share_a_batch_and_average_their_gradients(tmp_path: Path) -> None:
+    run_team(2, share, tmp_path)
+    one, other = (torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1))
+    assert one["agreed"] == other["agreed"] == 5.0
+    whole = training(tmp_path / "whole", samples=8)
+    whole.read_data()
+    together = sorted([*one["indices"].tolist(), *other["indices"].tolist()])
+    assert together == sorted(whole.indices(0).tolist()) and len(one["indices"]) == 4
+    for name, mean in one["mean"].items():
+        torch.testing.assert_close(mean, (one["own"][name] + other["own"][name]) / 2)
+        assert torch.equal(mean, other["mean"][name])
+
+
+def test_an_order_is_kept_and_may_go_on_longer_but_not_as_another(tmp_path: Path) -> None:
+    order = Order("pi0", "data", plan(tmp_path, samples=8), sizes={"pointing": False})
+    (tmp_path / "run.json").write_text(json.dumps({**vars(order), "plan": vars(order.plan), "choices": vars(order.choices)}))
+    assert read_order(tmp_path / "run.json") == order
+    with pytest.raises(ConfigError, match=r"holds another run \(sizes"):
+        train(replace(order, sizes={}))
+    with pytest.raises(ConfigError, match="family 'pi0', now 'rdt'"):
+        train(replace(order, family="rdt"))
+
+
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        (lambda: Order("pi", "data", Plan("out", samples=1)), "no family 'pi'.*Did you mean|pi0"),
+        (lambda: Order("pi0", "data", Plan("out", samples=1), sizes={"widht": 3}), "no size 'widht'"),
+        (lambda: Plan("out"), "--samples N or --minutes N"),
+        (lambda: Plan("out", samples=1, minutes=1), "one of them"),
+        (lambda: Plan("out", samples=1, batch=9, processes=2), "shared evenly"),
+    ],
+)
+def test_what_cannot_be_is_said_at_once(wrong: object, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        wrong()
+
+
+# --- its parts --------------------------------------------------------------------------------------------------------------
+
+
+def test_the_rate_climbs_then_falls_to_its_floor() -> None:
+    climb = [learning_rate(1.0, step, 0.0) for step in range(300)]
+    assert climb == sorted(climb) and climb[0] == pytest.approx(1 / 200) and climb[-1] == 1
+    fall = [learning_rate(1.0, 1000, progress / 100) for progress in range(101)]
+    assert fall == sorted(fall, reverse=True) and fall[-1] == pytest.approx(0.02) and learning_rate(1.0, 1000, 1.5) == fall[-1]
+
+
+def test_the_average_follows_the_weights_and_forgets_how_they_began() -> None:
+    model = nn.Linear(3, 2)
+    average = Average(model, 0.9)
+    with torch.no_grad():
+        model.weight.fill_(2.0)
+    for step in range(200):
+        average.update(model, step)
+    torch.testing.assert_close(average.tensors(model)["weight"], torch.full((2, 3), 2.0), atol=1e-4, rtol=0)
+    with torch.no_grad():
+        model.weight.fill_(3.0)
+    average.update(model, 200)
+    torch.testing.assert_close(average.tensors(model)["weight"], torch.full((2, 3), 2.1), atol=1e-3, rtol=0)
+
+
+def test_precision_is_what_was_asked_for_or_what_is_faster() -> None:
+    assert choose_precision("float32", "cuda") == torch.float32 and choose_precision("bfloat16", "cpu") == torch.bfloat16
+    assert choose_precision("auto", "cuda") == torch.bfloat16 and choose_precision("auto", "cpu") in (torch.float32, torch.bfloat16)
+
+
+def test_lines_after_the_state_are_struck_out(tmp_path: Path) -> None:
+    path = tmp_path / "metrics.jsonl"
+    path.write_text('{"kind": "step", "samples": 8}\n{"kind": "step", "samples": 16}\n{"kind": "step", "samp')
+    strike(path, 8)
+    assert path.read_text() == '{"kind": "step", "samples": 8}\n'
+
+
+def test_curves_have_a_panel_for_every_quantity(tmp_path: Path) -> None:
+    lines = [{"kind": "step", "samples": n, "seconds": n, "motion": 10.0 / n, "rate": 0.1} for n in (1, 10, 1000)]
+    lines += [{"kind": "gate", "samples": 1000, "seconds": 5, "lift": 0.5, "say": "no number"}]
+    (tmp_path / "metrics.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
+    found = series(tmp_path / "metrics.jsonl")
+    assert found == {"step: motion": [(1, 10.0), (10, 1.0), (1000, 0.01)], "step: rate": [(n, 0.1) for n in (1, 10, 1000)],
+                     "gate: lift": [(1000, 0.5)]}  # fmt: skip
+    draw_curves(tmp_path)
+    svg = (tmp_path / "curves.svg").read_text()
+    assert svg.count("<polyline") == 3 and "step: motion (log)" in svg and "gate: lift" in svg
+    (tmp_path / "empty").mkdir()
+    draw_curves(tmp_path / "empty")
+    assert not (tmp_path / "empty" / "curves.svg").exists()
