@@ -74,3 +74,14 @@ def test_touch_is_read_from_contacts() -> None:
     Driver(robot).grasp("red block")
     assert touched(robot) == {"red block"}
     robot.close()
+
+
+def test_what_must_never_be_is_never_forgiven() -> None:
+    start, task = draw_start(template("hanoi"), 0)
+    done = after(start.scene, *task.plan)
+    for wrong in (False, True):
+        referee = Referee(task, start.scene)
+        for tick in range(1, 40):
+            facts = (*done.facts, *task.never) if wrong and tick == 5 else done.facts
+            verdict = referee.look(done.model_copy(update={"tick": tick, "facts": facts}), ())
+        assert (verdict.held is None) is wrong and bool(verdict.fault) is wrong
