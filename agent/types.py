@@ -44,7 +44,8 @@ class Thing(Frozen):
     """Full extents in the thing's own frame, m."""
     joint: float | None = None
     """What moves in it, if anything does: how far a drawer is out, how deep a button is in, how far a lid is to the left, m; how far a
-    lever leans away from the robot, which way a knob's pointer shows (0: away from the robot, left is positive), how far a cup is tilted, rad."""
+    lever leans away from the robot, which way a knob's pointer shows (0: away from the robot, left is positive), how far a cup is
+    tilted, rad."""
     pieces: tuple[tuple[float, float, float], ...] = ()
     """Of a thing that is many, as beads are: where each of them is, m, world frame. `position` and `size` are then the middle and the
     extents of the lot."""

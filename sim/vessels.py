@@ -13,6 +13,9 @@ XYZ = tuple[float, float, float]
 CUP: XYZ = (0.060, 0.060, 0.068)
 """Straight walls with eight flat sides, so that two of them lie flat between the pads; a smooth one is seen."""
 CUP_WALL, CUP_FLOOR, CUP_MASS, CUP_SIDES = 0.004, 0.005, 0.08, 8
+CUP_FRICTION, GRIPPED = 1.2, 0.05
+"""A cup is dull, so that it does not slip while it is tilted. Spinning friction of a cup and a sponge, m: what a pad that lies flat on it
+does against its turning between the pads."""
 TRAY: XYZ = (0.20, 0.15, 0.016)
 TRAY_WALL, TRAY_FLOOR, TRAY_MASS = 0.006, 0.004, 0.35
 SPONGE: XYZ = (0.115, 0.040, 0.050)
@@ -40,7 +43,7 @@ def cup(colour: objects.RGB) -> str:
         angle = 2 * pi * index / CUP_SIDES
         where = ((radius - CUP_WALL / 2) * cos(angle), (radius - CUP_WALL / 2) * sin(angle), 0.0)
         parts += objects._part("base", f"wall{index}", wall, CUP_MASS / 2 / CUP_SIDES, where, None, (0, 0, angle))
-    return objects._robot("cup", parts)
+    return objects._robot("cup", _resisting(parts.replace('friction value="0.8"', f'friction value="{CUP_FRICTION}"'), 0.0, GRIPPED))
 
 
 def _tumbler() -> str:
@@ -73,16 +76,21 @@ def tray_walls() -> list[tuple[str, XYZ, XYZ]]:
 
 def sponge(colour: objects.RGB) -> str:
     """A long block that beads are swept with; its frame is its centre."""
-    return objects._robot("sponge", objects._link("base", objects._solid(objects._box(SPONGE), (0, 0, 0), colour), SPONGE_MASS))
+    link = objects._link("base", objects._solid(objects._box(SPONGE), (0, 0, 0), colour), SPONGE_MASS)
+    return objects._robot("sponge", _resisting(link, 0.0, GRIPPED))
 
 
 def bead(index: int) -> str:
     """One of a lot of beads, in the shade of its number; its frame is its centre."""
     colour = BEAD_COLOURS[index % len(BEAD_COLOURS)]
     body = objects._solid(f'<sphere radius="{BEAD}"/>', (0, 0, 0), colour)
-    rolls = f'<rolling_friction value="{BEAD_ROLLING}"/><spinning_friction value="{BEAD_ROLLING}"/>'
-    link = objects._link("base", body, BEAD_MASS, friction=BEAD_FRICTION).replace("</contact>", f"{rolls}</contact>")
-    return objects._robot("bead", link)
+    return objects._robot("bead", _resisting(objects._link("base", body, BEAD_MASS, friction=BEAD_FRICTION), BEAD_ROLLING, BEAD_ROLLING))
+
+
+def _resisting(links: str, rolling: float, spinning: float) -> str:
+    """Links that resist rolling, and turning about the contact normal; coefficients in m."""
+    more = f'<rolling_friction value="{rolling}"/>' * (rolling > 0) + f'<spinning_friction value="{spinning}"/>'
+    return links.replace("</contact>", f"{more}</contact>")
 
 
 def holds(kind: str, size: XYZ, turn: NDArray[np.float64], offset: NDArray[np.float64], over: float = 0.0) -> NDArray[np.bool_]:

@@ -23,12 +23,13 @@ TILT = radians(122)
 """How far the cup is tilted, rad; a bead rolls out of it from about 100° on."""
 LIP_Z, AHEAD = 0.20, 0.030
 """Height of the lip while it pours, and how far past the middle of the bowl it is, since beads leave with some speed, m."""
-QUICK, SLOW, FLOWS = 1.3, 0.55, radians(78)
+QUICK, SLOW, FLOWS = 1.1, 0.55, radians(78)
 """Tilting rates, rad/s, and from which tilt on the slow one holds."""
 WAYS = (radians(80), radians(60), radians(100), radians(40), radians(-80), radians(-60), radians(-100), radians(20))
 """Directions in which the hand may tilt, about world z, rad: the first that the arm can."""
-UPRIGHT = radians(4)
-"""Less tilt than this is none, rad."""
+UPRIGHT, LEVEL = radians(4), radians(6)
+"""Less tilt than this of the hand, and of the cup at the end, is none, rad."""
+MOST_SLIP = radians(30)
 READY = Near(0.010, 0.010, 0.06)
 ARM_ROUND = 0.075
 """Radius of the arm's last links, m."""
@@ -42,6 +43,8 @@ class Held(NamedTuple):
     tilt: float
     grip: float
     """From the tool centre point to the rim, along the hand, m."""
+    slip: float
+    """By how much more the cup is tilted than the hand: it may turn between the pads, rad."""
 
 
 def frame(way: float, tilt: float) -> NDArray[np.float64]:
@@ -58,12 +61,21 @@ def hand_at(lip: Vector, way: float, tilt: float, grip: float) -> Vector:
 
 
 def held(hand: Imagined, cup: Thing) -> Held:
-    """From the hand's rotation; `grip` from where the cup was at the start of the chunk."""
+    """From the hand's rotation; `grip` and `slip` from where the cup was at the start of the chunk."""
     axes = kinematics.rotation(hand.turn) @ kinematics.DOWN
     way = atan2(axes[0, 1], -axes[1, 1])
     tilt = atan2(float(axes[:2, 2] @ (cos(way), sin(way))), -float(axes[2, 2]))
-    grip = noted(hand, "grip", lambda: cup.size[2] / 2 - float((np.array(cup.position) - hand.tcp) @ axes[:, 2]))
-    return Held(way, tilt, min(max(grip, 0.0), 2 * CUP_HOLD))
+    grip, slip = noted(hand, "grip", lambda: offset_of(cup, hand.tcp, axes, tilt))
+    return Held(way, tilt, grip, slip)
+
+
+def offset_of(cup: Thing, tcp: Vector, axes: NDArray[np.float64], tilt: float) -> tuple[float, float]:
+    """How far the rim is from the tool centre point along the hand, m, and how much farther the cup is tilted than the hand, rad. Which
+    way it leans is seen from where its middle hangs."""
+    aside, _, along = (np.array(cup.position) - tcp) @ axes
+    leans = tilt + atan2(float(aside), max(float(along), 1e-3))
+    slip = (cup.joint if leans > 0 else -cup.joint) - tilt if cup.joint is not None else 0.0
+    return min(max(cup.size[2] / 2 - float(np.hypot(aside, along)), 0.0), 2 * CUP_HOLD), min(max(slip, -MOST_SLIP), MOST_SLIP)
 
 
 def pour(hand: Imagined, name: str, target: str) -> Move:
@@ -74,14 +86,14 @@ def pour(hand: Imagined, name: str, target: str) -> Move:
         return fetch(hand, name)
     how = held(hand, cup)
     full = noted(hand, "full", lambda: left_in(hand.things[name], cup, how) > 0)
-    if not full and how.tilt < UPRIGHT:
+    if not full and abs(how.tilt + how.slip) < LEVEL:
         return stay(0.0)
-    way = noted(hand, ("way", target), lambda: choose_way(hand, bowl, cup.name))
-    if how.tilt < UPRIGHT:
+    if full and abs(how.tilt) < UPRIGHT:
+        way = noted(hand, ("way", target), lambda: choose_way(hand, bowl, cup.name))
         goal = hand_at(lip_over(bowl, way), way, 0.0, how.grip)
         if not at(hand, goal, way, READY):
             return over(hand, goal, way, 0.0)
-    return tilted(hand, how, lip_over(bowl, how.way), TILT if full else 0.0)
+    return tilted(hand, how, lip_over(bowl, how.way), (TILT if full else 0.0) - how.slip)
 
 
 def fetch(hand: Imagined, name: str) -> Move:
@@ -113,8 +125,9 @@ def lip_over(bowl: Thing, way: float) -> Vector:
 def tilted(hand: Imagined, how: Held, lip: Vector, goal: float) -> Move:
     """Turn the cup towards a tilt about its lip; slowly where beads flow."""
     left = goal - how.tilt
-    fastest = SLOW if goal > 0 and how.tilt > FLOWS else QUICK
-    rate = float(np.sign(left)) * min(fastest, 0.05 + 4 * abs(left), abs(left) / DT / LEAD)
+    fastest = SLOW if left > 0 and how.tilt > FLOWS else QUICK
+    gone = how.tilt if left > 0 else TILT - how.tilt
+    rate = float(np.sign(left)) * min(fastest, 0.15 + 3 * max(gone, 0.0), 0.05 + 4 * abs(left), abs(left) / DT / LEAD)
     tilt = how.tilt + rate * DT
     here, there = (hand_at(lip, how.way, angle, how.grip) for angle in (how.tilt, tilt))
     velocity = (there - here) / DT + np.clip(2.0 * (here - hand.tcp), -0.08, 0.08)
