@@ -71,7 +71,8 @@ class Push(
     also=(
         "push the {thing} to the {direction}", "shove the {thing} {direction}", "shove the {thing} to the {direction}",
         "push the {thing} {direction} from you", "nudge the {thing} to the {direction}", "push the {thing} towards the {direction}",
-        "slide the {thing} {direction}", "slide the {thing} to the {direction}",
+        "slide the {thing} {direction}", "slide the {thing} to the {direction}", "push the {thing} a little {direction}",
+        "push the {thing} {direction} without lifting it", "push the {thing} {direction} along the table",
     ),
 ):  # fmt: skip
     """Push a block 10 cm along the table without grasping it. Needs an empty hand, and a world that tells how things move."""
@@ -138,6 +139,8 @@ class PushAgainst(
     also=(
         "push the {thing} until it touches the {other}", "push the {thing} up against the {other}", "push the {thing} up to the {other}",
         "shove the {thing} against the {other}", "slide the {thing} against the {other}", "slide the {thing} until it touches the {other}",
+        "shove the {thing} until it touches the {other}", "push the {thing} towards the {other} until they touch",
+        "shove the {thing} towards the {other} until they touch", "push the {thing} along the table against the {other}",
     ),
 ):  # fmt: skip
     """Push a block straight towards another until the two touch. Needs an empty hand, and both on the table."""
@@ -157,7 +160,9 @@ class Rotate(
     Skill,
     say="rotate the {thing} to the {side}",
     also=("turn the {thing} to the {side}", "rotate the {thing} {side}", "turn the {thing} {side}", "twist the {thing} to the {side}",
-          "spin the {thing} to the {side}"),
+          "spin the {thing} to the {side}", "twist the {thing} {side}", "turn the {thing} {side} on the spot",
+          "rotate the {thing} {side} on the spot", "turn the {thing} {side} where it stands", "rotate the {thing} {side} where it stands",
+          "turn the {thing} to the {side} where it stands", "twist the {thing} {side} where it stands"),
     time_limit_s=45.0,
 ):  # fmt: skip
     """Turn a block by 60° or more where it stands, left being against the clock seen from above. Needs an empty hand."""
