@@ -107,10 +107,11 @@ def named(name: str) -> bool:
 
 @cache
 def unseen_words() -> frozenset[str]:
-    """What only the set of new words may say."""
+    """What only the set of new words may say: not what a pattern for training says outright."""
     slots = [slot for group in table("words").values() for slot in group.values() if isinstance(slot, dict) and "unseen" in slot]
     seen = {word for slot in slots for word in slot["seen"]}
-    return frozenset(word for slot in slots for word in slot["unseen"] if word not in seen)
+    patterns = " ".join(pattern for entry in table("phrases").values() for pattern in entry["train"]).split()
+    return frozenset(word for slot in slots for word in slot["unseen"] if word not in seen and word not in patterns)
 
 
 def held_out(sentence: str) -> bool:

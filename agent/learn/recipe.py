@@ -17,9 +17,17 @@ from agent.errors import ConfigError, hint
 from agent.skills.tabletop import Relation
 from agent.types import Frozen
 from sim.looks import HELD_OUT, LOOKS
+from sim.loose import names
+from sim.objects import COLOURS
+from sim.oracle import MOVES
 
 SHIPPED = Path(__file__).parent / "recipes"
 TRAINED_LOOKS = tuple(look for look in LOOKS if look != HELD_OUT)
+
+
+def kind_of(name: str) -> str:
+    """A thing's name without its colour: "small block"."""
+    return " ".join(word for word in name.split() if word not in COLOURS)
 
 
 class Sentences(Frozen):
@@ -70,6 +78,25 @@ class Recipe(Frozen):
             if look not in TRAINED_LOOKS:
                 raise ValueError(f"'{look}' is no look to train on. Looks: {', '.join(TRAINED_LOOKS)}; {HELD_OUT} is held out")
         return looks
+
+    @field_validator("skills")
+    @classmethod
+    def solved(cls, skills: dict[str, float]) -> dict[str, float]:
+        for skill in skills:
+            if skill not in MOVES:
+                raise ValueError(f"there is no skill '{skill}' that can be shown. Skills: {', '.join(MOVES)}.{hint(skill, MOVES)}")
+        return skills
+
+    @field_validator("things")
+    @classmethod
+    def made(cls, things: dict[str, tuple[int, int]]) -> dict[str, tuple[int, int]]:
+        kinds = {kind_of(name) for name in names()}
+        for kind, (least, most) in things.items():
+            if kind not in kinds:
+                raise ValueError(f"there are no things of the kind '{kind}'. Kinds: {', '.join(sorted(kinds))}.{hint(kind, kinds)}")
+            if not 0 <= least <= most:
+                raise ValueError(f"'{kind}' should say the least and the most, as [1, 3]")
+        return things
 
     @property
     def sha256(self) -> str:

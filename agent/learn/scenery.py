@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from agent.learn.recipe import Recipe
+from agent.learn.recipe import Recipe, kind_of
 from sim import objects
 from sim.layout import BAYS, Layout, read_layout
 from sim.tasks import templates
@@ -34,18 +34,13 @@ def _familiar(recipe: Recipe, rng: Dice) -> list[str] | None:
     for _ in range(TRIES):
         layout = templates()[names[int(rng.integers(len(names)))]].layout(rng)
         things = [_name(item) for item in layout["things"]]
-        if all(_trained(name) and _kind(name) in recipe.things for name in things) and len(things) <= MOST:
+        if all(_trained(name) and kind_of(name) in recipe.things for name in things) and len(things) <= MOST:
             return things
     return None
 
 
 def _name(item: Any) -> str:
     return item if isinstance(item, str) else str(item["name"])
-
-
-def _kind(name: str) -> str:
-    """Without its colour: "small block"."""
-    return " ".join(word for word in name.split() if word not in objects.COLOURS)
 
 
 def _trained(name: str) -> bool:

@@ -69,8 +69,7 @@ class Stage:
         self.pictures = Pictures(self.bench, Photographer(self.bench))
         self.loose = [item for item in self.bench.items.values() if item.loose]
         self._base: dict[str, tuple[Array, Array]] = {}
-        self.scene = truth.scene(self.bench)
-        """As the arrangement is, with the hand out of the way."""
+        self.keep()
 
     def close(self) -> None:
         self.bench.close()
@@ -103,6 +102,7 @@ class Stage:
             position, turn = bullet.getBasePositionAndOrientation(item.body)
             self._base[item.name] = (np.array(position), np.array(turn))
         self.scene = truth.scene(self.bench).model_copy(update={"events": ()})
+        """The arrangement."""
 
     def _joints(self, layout: Layout, rng: Dice, free: bool) -> dict[str, float]:
         """Where the fixtures stand: mostly at an end."""
