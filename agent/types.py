@@ -62,6 +62,7 @@ class Scene(Frozen):
     ("in", thing, zone): on the table there, with nine tenths of its outline. ("followed", "table"): `events` tell of every thing on the
     table that was moved ("moved", thing, "left" | "right" | "away" | "near"), once for each centimetre, or turned ("turned", thing,
     "left" | "right"), once for each 5° about the vertical; the way back is told too, so what happened since a tick is their difference.
+    ("lifted", thing) is told once it leaves the table. ("touching", a, b): side by side on the table, up to 2 mm, where it is followed.
     """
 
     tick: int
