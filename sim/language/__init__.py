@@ -98,10 +98,10 @@ class Sentence:
         name = self.task.args.get(slot)
         if slot in LITERAL:
             return str(name)
-        if name in table("words")["verbs and prepositions"]:
-            return self.word("verbs and prepositions", name)
         if name is None:
             return self.word("nouns" if slot in table("words")["nouns"] else "verbs and prepositions", slot, article=slot == "table")
+        if name in table("words")["verbs and prepositions"]:
+            return self.word("verbs and prepositions", name)
         others = tuple(value for value in self.task.args.values() if value != name)
         return refer(name, self.scene, table("words")["references"], self.half, self.word, self.rng, (*others, name))
 
