@@ -96,7 +96,7 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
 def test_training_fits_what_it_is_shown(tmp_path: Path) -> None:
     data = Few(8)
     data.seed = np.zeros(8, int)  # nothing held out
-    run = training(tmp_path, data=data, samples=8 * 60, rate=5e-3, decay=0.9)
+    run = training(tmp_path, data=data, samples=8 * 120, rate=5e-3, decay=0.9)
     batch = data.batch(np.arange(8))
     before = run.learner.check(batch)["error_cm"]
     run.run()
