@@ -21,16 +21,18 @@ if TYPE_CHECKING:
 FIST, FOREARM, FOREARM_LONG = 0.034, 0.027, 0.30
 SKIN: RGB = (0.87, 0.66, 0.54)
 SLEEVE: RGB = (0.24, 0.29, 0.42)
-PARKED = (0.40, 1.10, 0.40)
+PARKED = (0.40, 0.70, 0.30)
 """Where it waits, m; the person stands beside the table, across from the cabinet."""
-HIGH, LOW, GAP = 0.30, 0.040, 0.02
+HIGH, LOW, GAP = 0.16, 0.040, 0.02
 """Height at which it comes, height at which it pushes, and the space it keeps from a thing before it touches it, m."""
-REACHING, LOWERING, PUSHING = 0.50, 0.25, 0.15
+REACHING, LOWERING, PUSHING = 1.0, 0.5, 0.25
 """m/s."""
 MOST_N, ASIDE = 25.0, (0.15, 0.05)
 """Pressed harder than this it draws back: so far to its own side and up, m; then it leaves."""
 ROOM, FIXED_ROOM = 0.11, 0.17
 """From where a thing is pushed to, and from where the hand comes down, to the next thing; from there to what is built in, m."""
+AWAY = 0.02
+"""How much rather it pushes away from the person than towards them, m of room."""
 FLAT = ("table", "zone")
 
 
@@ -58,7 +60,7 @@ class Hand(Part):
         self.legs: list[Leg] = []
 
     def push(self, name: str, by: float, seed: Sequence[int]) -> None:
-        """Come down beside a thing and push it so far, m; the direction is drawn by the seed among those with room."""
+        """Come down beside a thing and push it so far, m; the seed draws the directions that it has to choose from."""
         (x, y, z), size = self._bench.pose(name)[0], self._bench.items[name].size
         away = max(size[:2]) / 2 + FIST + GAP
         dx, dy = self._direction(name, by, away, np.random.default_rng(list(seed)))
@@ -80,7 +82,7 @@ class Hand(Part):
         self.legs = [Leg(above, REACHING), Leg(down, LOWERING, rest), *work, *leave]
 
     def _direction(self, name: str, by: float, away: float, rng: np.random.Generator) -> tuple[float, float]:
-        """The way with the most room: for the thing at its end, for the hand at its beginning; the first of equals."""
+        """The way with the most room: for the thing at its end, for the hand at its beginning; rather away from the person."""
         here = self._bench.pose(name)[0][:2]
         others = [self._bench.pose(item.name)[0][:2] for item in self._bench.items.values() if item.loose and item.name != name]
         fixed = [self._bench.pose(item.name)[0][:2] for item in self._bench.items.values() if not item.loose and item.kind not in FLAT]
@@ -92,7 +94,8 @@ class Hand(Part):
             out = max(low_x - end[0], end[0] - high_x, 0.0) + max(low_y - end[1], end[1] - high_y, 0.0)
             room = min((min(_off(other, here, end), float(np.hypot(*(other - begin)))) for other in others), default=1.0)
             beside = min((float(np.hypot(*(other - begin))) for other in fixed), default=1.0)
-            cost = float(out) + max(0.0, ROOM - room) + max(0.0, FIXED_ROOM - beside)
+            towards = AWAY * (1 + float(way[1]) * self._side)
+            cost = float(out) + max(0.0, ROOM - room) + max(0.0, FIXED_ROOM - beside) + towards
             if cost < least:
                 best, least = (float(way[0]), float(way[1])), cost
         return best

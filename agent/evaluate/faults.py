@@ -152,12 +152,14 @@ class LateEyes(Around):
 
     def apply(self, action: Array) -> Array:
         applied = self.robot.apply(action)
-        self._past.append(self.robot.observe(self.cameras))
+        if self._past:
+            self._past.append(self.robot.observe(self.cameras))
         return applied
 
     def stop(self) -> bool:
+        """A stop ends with the robot at rest: what is seen next is how it came to stand."""
         stopped = self.robot.stop()
-        self._past.append(self.robot.observe(self.cameras))
+        self._past.clear()
         return stopped
 
 

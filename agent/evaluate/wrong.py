@@ -121,7 +121,8 @@ def like(task: Task, scene: Scene, rng: np.random.Generator) -> list[str]:
 
 
 def pinned(item: Any, scene: Scene) -> dict[str, Any]:
-    """A thing of a layout where it stands in the scene, so that others that are added do not move it."""
+    """A thing of a layout where it stands in the scene, so that others that are added do not move it. What is in or on something is
+    drawn again."""
     written = {"name": item} if isinstance(item, str) else dict(item)
     if written.keys() & {"at", "in", "on", True}:
         return written

@@ -69,7 +69,7 @@ def test_more_things_are_there_and_the_others_stand_where_they_stood() -> None:
     assert len(extra) == 3 and len(alike) == 2 and task.unmet(fuller.scene) == ()
     near = min(np.hypot(*np.subtract(fuller.scene.find(name).position, fuller.scene.find(thing).position)[:2]) for name in alike)
     assert near < 0.16
-    for name in start.scene.names("block", "bowl"):
+    for name in (fact[1] for fact in start.scene.facts if fact[0] == "on" and fact[2] == "table"):
         assert fuller.scene.find(name).position[:2] == pytest.approx(start.scene.find(name).position[:2], abs=2e-3)
 
 

@@ -69,7 +69,7 @@ def test_the_arm_and_the_hand_meet_by_contact_and_the_hand_draws_back() -> None:
     assert hand_of(robot)[2] > 0.25 and not robot._bench.parts[-1].state()["legs"], "it left long before its 400 ticks were over"
 
 
-@pytest.mark.parametrize("after", [40, 58, 66])
+@pytest.mark.parametrize("after", [26, 36, 44])
 def test_what_follows_a_snapshot_is_equal_while_it_pushes(after: int, tmp_path: Path) -> None:
     robot, driver = robot_with({"kind": "hand", "thing": "red block", "by": 0.1, "when": {"tick": 3}})
     for _ in range(after):
