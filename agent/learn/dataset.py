@@ -32,7 +32,7 @@ from agent.types import Array
 VIEWS = ("front", "wrist")
 """Cameras, in the order of the V axis."""
 SIDE = 96
-"""Height and width of a picture, px."""
+"""Height and width of a picture, px, rendered at that size. A policy that is given larger ones takes the nearest pixels, which is as if."""
 HORIZON, RATE_HZ = 32, 20
 STATE = (*(f"joint{number}" for number in range(1, 8)), "x", "y", "z", "rx", "ry", "rz", "width")
 ACTION = ("x", "y", "z", "rx", "ry", "rz", "gripper")
@@ -65,15 +65,6 @@ FEATURES: dict[str, dict[str, Any]] = {
 KINDS = ("random", "near", "at grasp", "missed", "held", "released", "off path", "driven")
 """How a frame came about: the hand anywhere; near what it works on; about to grasp; closed beside it; with something in the hand; having
 just let go; displaced from the way there; driven by physics."""
-
-
-def shrink(image: Array, side: int = SIDE) -> Array:
-    """uint8[h, w, 3] → uint8[side, side, 3] by the nearest pixel: what a smaller rendering shows, which has no smooth edges either.
-
-    Pictures in datasets are rendered at SIDE. A policy that is given larger ones makes them alike with this.
-    """
-    rows, columns = (((np.arange(side) + 0.5) * size / side).astype(int) for size in image.shape[:2])
-    return np.ascontiguousarray(image[rows[:, None], columns[None, :]])
 
 
 class Samples:

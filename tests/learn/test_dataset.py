@@ -10,7 +10,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from agent.errors import RecordError
-from agent.learn.dataset import KINDS, SIDE, VIEWS, Samples, decoded, shrink
+from agent.learn.dataset import KINDS, SIDE, VIEWS, Samples, decoded
 from agent.learn.shards import Frame, Writer, encoded, merged, shard, statistics, stats_of
 from tests.learn.lerobot import LeRobotV3
 
@@ -163,9 +163,3 @@ def test_shards_do_not_depend_on_when_they_are_made() -> None:
 def test_statistics_of_pictures_are_per_channel(folder: Path) -> None:
     stats = stats_of(pq.read_table(folder / "data/chunk-000/file-000.parquet"))["observation.images.front"]
     assert stats["mean"].shape == (3, 1, 1) and 0 <= stats["min"].min() <= stats["max"].max() <= 1
-
-
-def test_shrink_takes_the_nearest_pixel() -> None:
-    large = np.arange(224 * 224 * 3, dtype=np.uint8).reshape(224, 224, 3)
-    assert np.array_equal(shrink(large)[0, 0], large[1, 1]) and np.array_equal(shrink(large)[95, 95], large[222, 222])
-    assert np.array_equal(shrink(shrink(large)), shrink(large))

@@ -9,6 +9,7 @@ import pytest
 from agent.config import load_config
 from agent.errors import ConfigError, PolicyError
 from agent.executor.executor import Executor
+from agent.executor.models.small_policy import shrink
 from agent.learn.calls import draw_call, draw_words, held_out, library
 from agent.learn.dataset import KINDS, SIDE, VIEWS, decoded
 from agent.learn.mind import Mind
@@ -74,6 +75,14 @@ def test_what_is_seen_is_what_the_robot_would_see() -> None:
         assert np.array_equal(observation.state, real.state) and observation.scene == real.scene
         for view in VIEWS:
             assert np.array_equal(here.pictures.take(view)[0], robot._camera.take(view, SIDE))
+
+
+def test_small_pictures_are_alike_with_large_ones_of_which_the_nearest_pixels_are_taken() -> None:
+    with stage(PLAIN) as (here, robot):
+        here.put(somewhere(np.random.default_rng(2)))
+        for view in VIEWS:
+            off = np.abs(shrink(robot._camera.take(view), SIDE).astype(int) - here.pictures.take(view)[0]).max(-1)
+            assert (off > 40).mean() < 0.05  # along edges
 
 
 def test_labels_are_the_oracles_answers() -> None:
