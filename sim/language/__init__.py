@@ -86,7 +86,9 @@ class Sentence:
             filled = SLOT.sub(lambda slot: self.fill(slot[1]), core)
         text = manner.replace("{}", filled)
         if self.kind == "typos":
-            text = slip(text, self.rng)
+            correct, text = text, slip(text, self.rng)
+            if text == correct:  # only short words: another sentence
+                return self.build()
         return Phrase(text, manner.replace("{}", core), tuple(self.unseen))
 
     def one(self, options: list[str]) -> str:
