@@ -8,7 +8,7 @@ import numpy as np
 from agent.types import Scene, Subtask
 from sim import loose
 from sim.tasks.bay import moved_from
-from sim.tasks.bowl import EMPTY, loose_on_table, standing
+from sim.tasks.bowl import loose_on_table, standing
 from sim.tasks.task import (
     SHAPES,
     ZONE_HOLDS,
