@@ -8,6 +8,7 @@ in use.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 
@@ -110,9 +111,9 @@ def go_on(call: Skill, stage: Stage, moments: list[Moment], rng: Dice) -> Moment
         if stage.scene.find(name).kind == "button":
             stage.bench.set_light(not stage.bench.logic.lit)
     if moment.held is None and moment.gripped is None:
-        stage.keep()
-    return Moment(moment.tcp, moment.turn, moment.width, moment.opening, moment.held, moment.gripped, things_of(stage.scene)
-                  if moment.held is None and moment.gripped is None else moment.things)  # fmt: skip
+        stage.settle()
+        moment = replace(moment, things=things_of(stage.scene))
+    return replace(moment, pressed=frozenset())
 
 
 # --- frames ---------------------------------------------------------------------------------------------------------------------

@@ -69,7 +69,7 @@ class Stage:
         self.pictures = Pictures(self.bench, Photographer(self.bench))
         self.loose = [item for item in self.bench.items.values() if item.loose]
         self._base: dict[str, tuple[Array, Array]] = {}
-        self.keep()
+        self._keep()
 
     def close(self) -> None:
         self.bench.close()
@@ -82,21 +82,21 @@ class Stage:
         self._hand(np.array(HOME), np.zeros(3), FULL, FULL)
         for name, pose in arrange(layout, rng).items():
             self._reset(name, np.array(pose.position), np.array(bullet.getQuaternionFromEuler((0, 0, pose.yaw))))
-        self._settle(rng)
+        self.settle()
         inside = [fact for fact in self.scene.facts if fact[0] == "in" and fact[2] == "drawer"]
         for name, joint in self._joints(layout, rng, free=not inside).items():
             self._set_joint(name, joint)
         self.bench.set_light(rng.random() < 0.5)
-        self._settle(rng)
+        self.settle()
 
-    def _settle(self, rng: Dice) -> None:
+    def settle(self) -> None:
+        """Let things come to rest; where they are then is the arrangement from now on."""
         for _ in range(SETTLE):
             self.bench.world.step()
         self.bench.logic = Logic(tick=self.bench.logic.tick + LATER, lit=self.bench.logic.lit)
-        self.keep()
+        self._keep()
 
-    def keep(self) -> None:
-        """What is there now is the arrangement from now on."""
+    def _keep(self) -> None:
         bullet = self.bench.bullet
         for item in self.loose:
             position, turn = bullet.getBasePositionAndOrientation(item.body)
