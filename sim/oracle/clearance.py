@@ -9,6 +9,7 @@ from math import atan2, cos, hypot, pi, sin
 
 from agent.types import Scene, Thing
 from sim.fits import FOOT, FOOT_RADIUS, POST_RADIUS
+from sim.loose import ELL
 from sim.objects import (
     BOWL_BASE,
     BOWL_FLOOR,
@@ -116,6 +117,21 @@ def walls(tray: Thing) -> list[Box]:
     c, s = cos(tray.yaw), sin(tray.yaw)
     return [Box(x + a * c - b * s, y + a * s + b * c, long / 2, wide / 2, tray.yaw, z + tray.size[2] / 2)
             for _, (long, wide, _), (a, b, _) in tray_walls()]  # fmt: skip
+
+
+def apart(one: Thing, other: Thing) -> float:
+    """How far two things are from each other, seen from above, m; an L is taken for what it is, not for the box around it."""
+    return min(a.gap(b) for a in _solids(one) for b in _solids(other))
+
+
+def _solids(thing: Thing) -> list[Box]:
+    whole = footprint(thing)
+    if thing.kind != "L":
+        return [whole]
+    long, wide, thick = ELL
+    c, s = cos(thing.yaw), sin(thing.yaw)
+    pieces = ((0.0, -wide / 4, long / 2, wide / 4), ((long - thick) / 2, wide / 4, thick / 2, wide / 4))
+    return [Box(whole.x + x * c - y * s, whole.y + x * s + y * c, hx, hy, thing.yaw, whole.top) for x, y, hx, hy in pieces]
 
 
 def stands_round(thing: Thing) -> bool:

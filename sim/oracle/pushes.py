@@ -8,7 +8,7 @@ import numpy as np
 
 from agent.types import Scene, Thing
 from sim.loose import BLOCKS, symmetry
-from sim.oracle.clearance import FINGER, PALM, TIP, Box, footprint, obstacles, room
+from sim.oracle.clearance import FINGER, PALM, TIP, Box, apart, footprint, obstacles, room
 from sim.oracle.grasps import FARTHEST, choose_grasp, sides
 from sim.oracle.imagined import DT, FULL, Imagined, Refused, Vector, hold, span, wrap
 from sim.oracle.motion import LEAD, Move, over, rise, stay
@@ -105,7 +105,7 @@ def push_against(hand: Imagined, name: str, other: str) -> Move:
     if hand.held is not None:
         return put_away(hand)
     thing, goal = hand.things[name], hand.things[other]
-    gap = footprint(thing).gap(footprint(goal))
+    gap = apart(thing, goal)
     first = noted(hand, ("gap", name), lambda: gap)
     if ("touching", name, other) in hand.scene.facts or gap < min(first, 0.0) - PRESSED:
         return rise(hand, lifted(hand), 0.0)

@@ -5,10 +5,11 @@ from itertools import combinations
 from math import cos, sin
 
 from agent.types import Scene
+from sim.oracle.clearance import apart
 from sim.oracle.imagined import Refused
 from sim.oracle.spots import in_between
 from sim.tasks.push import shapes
-from sim.tasks.room import bearing, call, gap, pushable, spare
+from sim.tasks.room import bearing, call, pushable, spare
 from sim.tasks.task import Measure, Task, Template, pick
 
 ROOM_M, FAR_M = 0.13, 0.34
@@ -33,7 +34,7 @@ def amid(thing: str, one: str, other: str) -> Measure:
 def between(scene: Scene) -> Iterator[Task]:
     things = list(pushable(scene))
     for (one, needs), (other, also) in combinations(things, 2):
-        if not ROOM_M + spare(scene) < gap(one, other) < FAR_M:
+        if not ROOM_M + spare(scene) < apart(one, other) < FAR_M:
             continue
         for thing, own in things:
             if thing in (one, other) or amid(thing.name, one.name, other.name)(scene, scene) == 1.0:

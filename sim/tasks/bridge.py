@@ -6,9 +6,10 @@ from itertools import combinations, islice
 import numpy as np
 
 from agent.types import Scene, Thing
+from sim.oracle.clearance import apart
 from sim.tasks.bowl import standing
 from sim.tasks.reckoning import after
-from sim.tasks.room import FOLLOWED, KINDS, SEEN, SIDES, amidst, bearing, call, clear_strip, free_way, gap, pushable
+from sim.tasks.room import FOLLOWED, KINDS, SEEN, SIDES, amidst, bearing, call, clear_strip, free_way, pushable
 from sim.tasks.task import Layout, Task, Template, pick, place, workbench
 
 SPOT_M = 0.12
@@ -33,7 +34,7 @@ def buildable(scene: Scene, one: Thing, side: str, other: Thing, joined: bool) -
         return True
     built = after(scene, pick(one.name), place(one.name, side, other.name))
     put = built.find(one.name)
-    return free_way(built, put, bearing(put, other)[0], gap(put, other), other.name)
+    return free_way(built, put, bearing(put, other)[0], apart(put, other), other.name)
 
 
 def bridge(scene: Scene) -> Iterator[Task]:

@@ -10,7 +10,7 @@ from math import cos, hypot, sin
 
 from agent.types import Fact, Scene, Thing
 from sim import fits, loose
-from sim.oracle.clearance import footprint
+from sim.oracle.clearance import apart
 from sim.oracle.imagined import Refused
 from sim.oracle.pushes import DIRECTIONS, to_leave
 from sim.oracle.spots import Spot, across, find_spot, in_between, in_line
@@ -25,6 +25,8 @@ MUTUAL = (*BESIDE, "touching")
 """Relations that end when either thing is moved."""
 Args = dict[str, str]
 SpotFor = Callable[[Scene, Thing, Thing, Thing], Spot]
+OUT_M = {"open": 0.136, "closed": 0.0, "half open": 0.07}
+"""How far a drawer is out."""
 WAYS = {"left": (0.0, 1.0), "right": (0.0, -1.0), "away": (1.0, 0.0), "near": (-1.0, 0.0)}
 
 
@@ -163,7 +165,7 @@ def _push_out(scene: Scene, args: Args) -> Scene:
 def _push_against(scene: Scene, args: Args) -> Scene:
     thing, other = args["thing"], args["other"]
     (x, y, _), (ox, oy, _) = scene.find(thing).position, scene.find(other).position
-    gap, length = footprint(scene.find(thing)).gap(footprint(scene.find(other))), hypot(ox - x, oy - y)
+    gap, length = apart(scene.find(thing), scene.find(other)), hypot(ox - x, oy - y)
     pushed = _displaced(scene, thing, gap * (ox - x) / length, gap * (oy - y) / length)
     return _with(pushed, *((fact, *pair) for fact in ("touching", "next to") for pair in ((thing, other), (other, thing))))
 
@@ -180,7 +182,12 @@ def _align(scene: Scene, args: Args) -> Scene:
 
 
 def _drawer(now: str, scene: Scene, args: Args) -> Scene:
-    """Open, closed or half open."""
+    """Open, closed or half open; its front stands so far out."""
+    drawer = scene.find(args["thing"])
+    (x, y, z), out = drawer.position, OUT_M[now]
+    drawn = drawer.model_copy(update={"position": (x + (drawer.joint or 0.0) - out, y, z), "joint": out})
+    things = tuple(drawn if item.name == drawer.name else item for item in scene.things)
+    scene = scene.model_copy(update={"things": things})
     return _with(scene, (now, args["thing"]), without=tuple((was, args["thing"]) for was in ("open", "closed", "half open")))
 
 

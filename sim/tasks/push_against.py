@@ -3,8 +3,9 @@
 from collections.abc import Iterator
 
 from agent.types import Scene
+from sim.oracle.clearance import apart
 from sim.tasks.push import lifted, shapes
-from sim.tasks.room import bearing, call, free_way, gap, pushable
+from sim.tasks.room import bearing, call, free_way, pushable
 from sim.tasks.task import Measure, Task, Template
 
 NEAR, FAR = 0.02, 0.30
@@ -17,7 +18,7 @@ def touches(thing: str, other: str) -> Measure:
     def measure(scene: Scene, start: Scene) -> float:
         if lifted(scene, start, thing) or lifted(scene, start, other):
             return 0.0
-        began, now = (max(gap(at.find(thing), at.find(other)), 0.0) for at in (start, scene))
+        began, now = (max(apart(at.find(thing), at.find(other)), 0.0) for at in (start, scene))
         return 1.0 if scene.has("touching", thing, other) else min(1 - now / max(began, NEAR), 0.9)
 
     return measure
@@ -27,8 +28,8 @@ def push_against(scene: Scene) -> Iterator[Task]:
     things = list(pushable(scene))
     for thing, needs in things:
         for other, also in things:
-            apart = gap(thing, other)
-            if thing is other or not NEAR < apart < FAR or not free_way(scene, thing, bearing(thing, other)[0], apart, other.name):
+            between = apart(thing, other)
+            if thing is other or not NEAR < between < FAR or not free_way(scene, thing, bearing(thing, other)[0], between, other.name):
                 continue
             goal = ("touching", thing.name, other.name)
             plan = call("push_against", "push the {thing} against the {other}", thing=thing.name, other=other.name)

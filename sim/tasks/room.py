@@ -82,11 +82,6 @@ def bearing(thing: Thing, other: Thing) -> tuple[float, float]:
     return atan2(dy, dx), hypot(dx, dy)
 
 
-def gap(thing: Thing, other: Thing) -> float:
-    """How far apart they are, m."""
-    return footprint(thing).gap(footprint(other))
-
-
 def alone(scene: Scene, thing: Thing) -> bool:
     """Does nothing stand so near that a hand that turns it would touch that?"""
     around = obstacles(scene, (thing.name,))

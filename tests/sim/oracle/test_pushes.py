@@ -9,7 +9,9 @@ from agent.errors import PolicyError
 from agent.skills.blocks import ALIGNED, alike_after
 from agent.types import Scene, Thing
 from sim.loose import made
-from sim.oracle.pushes import DIRECTIONS, check_way, hand_yaw, lies_in, wrist
+from sim.oracle.clearance import apart
+from sim.oracle.pushes import DIRECTIONS, check_way, hand_yaw, lies_in, to_leave, weight, wrist
+from sim.oracle.spots import across, in_line
 from sim.robot import SimRobot
 
 
@@ -80,3 +82,38 @@ def test_alike_after_says_what_the_world_says() -> None:
     assert scene is not None and 0 < ALIGNED < pi / 8
     periods = {name: alike_after(scene.find(name)) for name in ("red block", "yellow bar", "green L", "pink prism")}
     assert periods == {"red block": pi / 2, "yellow bar": pi, "green L": 2 * pi, "pink prism": pi}
+
+
+def test_an_l_is_as_far_away_as_its_legs_are() -> None:
+    """A block in the corner of the L touches the box around it, and not the L."""
+    ell, block = thing("red L", 0.45, 0.0), thing("small blue block", 0.425, 0.02)
+    assert apart(ell, block) == pytest.approx(0.005, abs=1e-6) and apart(block, ell) == pytest.approx(0.005, abs=1e-6)
+    assert apart(ell, thing("small blue block", 0.48, 0.055)) == pytest.approx(0.01, abs=1e-6)
+    x, y = weight(ell)
+    assert x > 0.45 and y < 0.0 and weight(block) == (0.425, 0.02)
+
+
+def test_how_far_it_is_out_of_a_zone() -> None:
+    zone = Thing(name="red zone", kind="zone", position=(0.4, 0.0, 0.0), size=(0.14, 0.14, 0.001))
+    inside, beyond = thing("red block", 0.4, 0.03), thing("red block", 0.4, 0.11)
+    assert to_leave(beyond, zone, None) < 0 < to_leave(inside, zone, None)
+    assert to_leave(inside, zone, pi / 2) == pytest.approx(to_leave(inside, zone, None))
+    assert to_leave(inside, zone, pi / 2) < to_leave(inside, zone, -pi / 2)
+
+
+@pytest.mark.parametrize("angle", [0.0, 0.6, -1.2])
+def test_a_bridge_lies_along_and_a_row_goes_on(angle: float) -> None:
+    c, s = np.cos(angle), np.sin(angle)
+    one, bar = thing("red block", 0.42, -0.1, angle), thing("yellow bar", 0.5, 0.2)
+    other = thing("blue block", 0.42 + 0.08 * c, -0.1 + 0.08 * s, angle)
+    spot = across(Scene(tick=0, things=(one, other, bar)), bar, one, other)
+    assert (spot.x, spot.y) == pytest.approx((0.42 + 0.04 * c, -0.1 + 0.04 * s), abs=2e-3)
+    assert spot.yaw == pytest.approx(angle, abs=0.01) and spot.turn == pytest.approx(pi) and spot.z == pytest.approx(0.056, abs=1e-6)
+    end = in_line(Scene(tick=0, things=(one, other, bar)), bar, one, other)
+    assert abs((end.x - 0.42) * s - (end.y + 0.1) * c) < 0.004 and (end.x - 0.42) * c + (end.y + 0.1) * s > 0.13
+
+
+def test_what_is_too_far_apart_is_not_bridged() -> None:
+    one, other, bar = thing("red block", 0.42, 0.0), thing("blue block", 0.42, 0.13), thing("yellow bar", 0.5, 0.2)
+    with pytest.raises(PolicyError, match="too far apart"):
+        across(Scene(tick=0, things=(one, other, bar)), bar, one, other)
