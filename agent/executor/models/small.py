@@ -46,7 +46,6 @@ class SmallConfig:
     width: int = 128
     depth: int = 6
     heads: int = 4
-    kv_heads: int = 1  # of π0's experts, as in the large one
     mlp: int = 256
     tap: int = 3  # layers before the heat maps are read
     horizon: int = 32

@@ -15,7 +15,8 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from agent.executor.models.paligemma import Cache, GemmaConfig, VisionConfig
+from agent.executor.models import small_fast as fast
+from agent.executor.models.paligemma import GemmaConfig, VisionConfig, positions_of
 from agent.executor.models.pi0 import Inputs, Pi0, Pi0Config, StepCondition
 from agent.executor.models.sampling import Guide, euler, flow_times, row_times
 from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
@@ -26,7 +27,7 @@ LEAST_TIME = 0.25
 
 def shape(config: SmallConfig) -> Pi0Config:
     """The same sizes as a π0 config."""
-    expert = GemmaConfig(config.width, config.mlp, config.depth, config.heads, config.kv_heads, config.width // config.heads)
+    expert = GemmaConfig(config.width, config.mlp, config.depth, config.heads, 1, config.width // config.heads)
     none = VisionConfig(width=4, depth=0, mlp=4, heads=1, patch=1, image=1)  # replaced by small eyes
     return Pi0Config(none, expert, expert, config.vocab, config.action, config.horizon, config.max_text, config.cameras)
 
@@ -46,8 +47,22 @@ class Drawn(NamedTuple):
     given: Tensor
 
 
+class Remembered(NamedTuple):
+    """What all steps of a chunk need of the observation."""
+
+    memory: fast.Memory
+    expert: list[fast.Folded]
+    at: fast.Waves
+    """Of the action tokens."""
+
+    def repeat(self, times: int) -> Remembered:
+        """For so many draws of each sample, draw by draw."""
+        at = self.at if len(self.at.cos) == 1 else fast.Waves(*(part.repeat(times, 1, 1) for part in self.at))
+        return Remembered(self.memory.repeat(times), self.expert, at)
+
+
 class SmallPi0(Pi0):
-    """Same prefix, suffix, cache and Euler steps as Pi0."""
+    """Same tokens, weights, attention and Euler steps as Pi0; the trunk is walked as in small_fast.py, to the same numbers."""
 
     def __init__(self, config: SmallConfig) -> None:
         super().__init__(shape(config))
@@ -63,24 +78,32 @@ class SmallPi0(Pi0):
     def see(self, images: Tensor) -> Tensor:
         return self.vision(images)
 
-    def look(self, senses: Senses) -> tuple[Cache, Pointing | None]:
-        """The prefix and the state token, read once: the cache for all steps, and where the named things are believed to be."""
-        inputs, layers = as_inputs(senses), list[Tensor]()
+    def look(self, senses: Senses) -> tuple[Remembered, Pointing | None]:
+        """The prefix and the state token, read once, and where the named things are believed to be."""
         seen = self.see(senses.images)
-        cache = self.trunk.prefill(*self.embed_prefix(seen, inputs), layers)
+        prefix, valid = self.embed_prefix(seen, as_inputs(senses))
+        positions = torch.arange(prefix.shape[1], device=prefix.device)[None] if valid is None else positions_of(valid)
+        after = positions[:, -1:] + 1 if valid is None else valid.sum(-1, keepdim=True)
+        memory, layers = fast.prefill(prefix, fast.fold(self.trunk.vlm), self.waves(positions), self.small.heads,
+                                      None if valid is None else fast.padding_bias(valid))  # fmt: skip
         token, pointing = self.embed_state(senses.state), None
         if self.small.pointing:
             pointing = self.pointer(layers[self.small.tap - 1][:, : seen.shape[1]])
             told = torch.cat([pointing.place.flatten(1), senses.state], dim=1)
             token = token + self.point_in(told)[:, None]
-        return self.trunk.extend(cache, token, self.trunk.expert.modulate(None))[1], pointing
+        expert = fast.fold(self.trunk.expert)
+        longer = fast.extend(memory, token, expert, self.waves(after), self.small.heads, keep=True)[1]
+        actions = after + 1 + torch.arange(self.horizon, device=prefix.device)
+        return Remembered(longer, expert, self.waves(actions)), pointing
 
-    def prefill(self, inputs: Inputs) -> Cache:  # type: ignore[override]
-        return self.look(Senses(inputs.images, inputs.tokens, inputs.token_valid, inputs.state, inputs.image_valid))[0]
+    def waves(self, positions: Tensor) -> fast.Waves:
+        """positions int[B or 1, T]."""
+        return fast.waves(self.trunk.rope(positions), self.small.heads)
 
-    def clean(self, cache: Cache, x: Tensor, condition: StepCondition) -> Tensor:
+    def clean(self, seen: Remembered, x: Tensor, condition: StepCondition) -> Tensor:
         """The clean actions that x [B, H, A] is believed to come from, float32[B, H, A]."""
-        return super().velocity(cache, x, condition)
+        hidden = fast.extend(seen.memory, self.embed_actions(x, condition), seen.expert, seen.at, self.small.heads)[0]
+        return self.read_out(self.trunk.expert.norm(hidden)[0])
 
     def at_times(self, t: Tensor, given: Tensor) -> StepCondition:
         """t [B] for the rows that are to be made, 0 for the `given` first ones: one embedding each, then chosen row by row."""
@@ -94,32 +117,28 @@ class SmallPi0(Pi0):
 
         actions [B, H, A]; weight [B, H, 1], 0 for rows that do not count. Given rows do not count either.
         """
-        cache, pointing = self.look(senses)
+        seen, pointing = self.look(senses)
         draws = len(drawn.t) // len(actions)
-        cache = Cache(*([part.repeat(draws, 1, 1, 1) for part in parts] for parts in cache[:2]), _repeat(cache.valid, draws))
+        seen = seen.repeat(draws)
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         free = torch.arange(self.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
         t = drawn.t[:, None, None]
         x = torch.where(free, t * drawn.noise + (1 - t) * actions, actions)
-        missed = (self.clean(cache, x, self.at_times(drawn.t, drawn.given)) - actions) ** 2
+        missed = (self.clean(seen, x, self.at_times(drawn.t, drawn.given)) - actions) ** 2
         counts = weight * free
         share = counts / t.clamp(min=LEAST_TIME)
         return (missed * share).sum() / (counts.sum().clamp(min=1) * actions.shape[2]), pointing
 
-    def denoise(self, cache: Cache, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
+    def denoise(self, seen: Remembered, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
         """Noise float32[B, H, A] → a chunk, in `steps` Euler steps from t = 1 to t = 0."""
         times = flow_times(steps, noise_at=1)
         rows = row_times(times, self.horizon, guide, noise_at=1).to(noise.device).view(steps, -1)
         conditions = self.condition(rows)
 
         def field(x: Tensor, k: int) -> Tensor:
-            return (x - self.clean(cache, x, conditions.at(k))) / times[k]
+            return (x - self.clean(seen, x, conditions.at(k))) / times[k]
 
         return euler(field, noise, times, guide, noise_at=1)
 
 
-def _repeat(valid: Tensor | None, times: int) -> Tensor | None:
-    return None if valid is None else valid.repeat(times, 1)
-
-
-__all__ = ["Drawn", "SmallPi0", "as_inputs", "shape"]
+__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "shape"]

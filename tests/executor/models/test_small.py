@@ -8,10 +8,11 @@ import pytest
 import torch
 
 from agent.errors import WeightsError
+from agent.executor.models.pi0 import Pi0
 from agent.executor.models.sampling import Guide
 from agent.executor.models.small import GREY, Pointer, Pointing, Senses, SmallConfig, pointing_error
 from agent.executor.models.small_files import is_small, load_small, save_small
-from agent.executor.models.small_pi0 import SmallPi0
+from agent.executor.models.small_pi0 import SmallPi0, as_inputs
 from agent.executor.models.small_rdt import GIVEN, SmallRDT, with_given
 from tests.executor.models.small_models import draws, senses, tiny_small
 
@@ -143,11 +144,30 @@ def test_words_pixels_and_state_all_matter(family: str) -> None:
         assert not torch.allclose(made(small, other, noise), answer, atol=1e-5)
 
 
+def test_the_trunk_in_fewer_operations_gives_the_numbers_of_pi0s_own() -> None:
+    """Prefill, state token and actions through paligemma.Trunk, with padded sentences, against what the small model does."""
+    small = tiny_small("pi0")
+    model, told, x = small.model, senses(small, 3), noise_for(small, 3)
+    assert isinstance(model, SmallPi0)
+    with torch.no_grad():
+        for name, weight in model.trunk.named_parameters():
+            if ".norm" in name:
+                weight.normal_(std=0.3)
+        seen, condition = model.look(told)[0], model.condition(torch.full((3, 1), 0.7))
+        layers: list[torch.Tensor] = []
+        eyes = model.see(told.images)
+        cache = model.trunk.prefill(*model.embed_prefix(eyes, as_inputs(told)), layers)
+        place = model.pointer(layers[model.small.tap - 1][:, : eyes.shape[1]]).place
+        token = model.embed_state(told.state) + model.point_in(torch.cat([place.flatten(1), told.state], 1))[:, None]
+        cache = model.trunk.extend(cache, token, model.trunk.expert.modulate(None))[1]
+        torch.testing.assert_close(model.clean(seen, x, condition), Pi0.velocity(model, cache, x, condition), atol=1e-4, rtol=1e-4)
+
+
 def test_the_prefix_is_cut_at_the_state_the_actions_do_not_reach_back() -> None:
     small = tiny_small("pi0")
     assert isinstance(small.model, SmallPi0)
     told = senses(small)
-    one, other = small.model.look(told)[0], small.model.look(told._replace(state=told.state + 1))[0]
+    one, other = small.model.look(told)[0].memory, small.model.look(told._replace(state=told.state + 1))[0].memory
     for a, b in zip(one.keys, other.keys, strict=True):
         torch.testing.assert_close(a[:, :-1], b[:, :-1])  # all but the state's own token
     assert not torch.allclose(one.keys[-1][:, -1], other.keys[-1][:, -1])

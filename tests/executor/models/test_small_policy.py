@@ -11,7 +11,6 @@ from agent.executor.models.small_policy import SmallPolicy, shrink
 from agent.executor.policies import make_policy
 from agent.executor.robots import PANDA
 from agent.executor.safety import check_match
-from agent.learn import dataset
 from agent.testing import check_policy
 from agent.types import Observation, Subtask
 from tests.executor.models.small_models import tiny_small
@@ -96,7 +95,9 @@ def test_what_was_not_trained_is_refused() -> None:
         SmallPolicy(tiny_small("pi0"), cameras=("front",))
 
 
-def test_pictures_are_shrunk_as_datasets_say() -> None:
-    image = np.random.default_rng(0).integers(0, 256, (224, 224, 3), dtype=np.uint8)
-    np.testing.assert_array_equal(shrink(image, 96), dataset.shrink(image, 96))
-    assert shrink(image, 224) is image
+def test_a_shrunk_picture_is_made_of_the_pixels_in_the_middle_of_its_squares() -> None:
+    image = np.random.default_rng(0).integers(0, 256, (224, 192, 3), dtype=np.uint8)
+    small = shrink(image, 96)
+    assert small.shape == (96, 96, 3) and small.flags["C_CONTIGUOUS"]
+    np.testing.assert_array_equal(small, image[[int((i + 0.5) * 224 / 96) for i in range(96)]][:, 1::2])
+    assert shrink(small, 96) is small
