@@ -206,7 +206,8 @@ class Stage:
         connection.close()
         planner.close()
         asked = state.get("__interrupt__")
-        tally.why = f"it asked: {asked[0].value['question']}" if asked else f"{state['status']}: {state['why']}"
+        ended = f"it asked: {asked[0].value['question']}" if asked else f"{state['status']}: {state['why']}"
+        tally.why = (self.watched.over() or ended) if not asked and state["status"] == "stopped" else ended
 
     def _judged(self, outcome: dict[str, Any], mailbox: Mailbox, tally: Tally) -> None:
         if outcome["status"] == "done":

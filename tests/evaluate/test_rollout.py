@@ -56,7 +56,8 @@ def test_every_fault_gets_into_the_world(fault: str) -> None:
     line = played("plan", perturbation=fault)
     clean = played("plan")
     assert line["results"][0]["ticks"] != clean["results"][0]["ticks"] or line["results"][0]["why"] != clean["results"][0]["why"]
-    assert [what for _, what in line["fired"]] == (["a hand came to push the blue block"] if fault == "hand" else [])
+    thing = draw_start(template("in a bowl"), 2)[1].args["thing"]
+    assert [what for _, what in line["fired"]] == ([f"a hand came to push the {thing}"] if fault == "hand" else [])
 
 
 def test_more_things_are_there_and_the_others_stand_where_they_stood() -> None:
