@@ -22,7 +22,9 @@ from agent.types import Frozen, Scene
 from sim import objects
 from sim.bench import Bench, Item
 from sim.hand import Hand
+from sim.loose import HOLLOW
 from sim.panda import GRIP_FORCE, GRIP_FRICTION
+from sim.parts.beads import Beads
 from sim.parts.console import MARKS, Console
 from sim.parts.store import LID_FRICTION, Store
 
@@ -316,6 +318,8 @@ def put_down(bench: Bench, name: str, place: np.ndarray, along: list[str] | None
         bullet.resetBasePositionAndOrientation(body, bench.pose(rider)[0] + place - here, bullet.getBasePositionAndOrientation(body)[1])
         bullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0))
     heading = pybullet.getQuaternionFromEuler((0, 0, float(np.arctan2(turn[1, 0], turn[0, 0]))))
+    for beads in (part for part in bench.parts if isinstance(part, Beads) and item.kind in HOLLOW):
+        beads.follow(item, place, np.array(pybullet.getMatrixFromQuaternion(heading)).reshape(3, 3))
     bullet.resetBasePositionAndOrientation(item.body, place, heading)
     bullet.resetBaseVelocity(item.body, (0, 0, 0), (0, 0, 0))
     if bench.logic.holding == name:

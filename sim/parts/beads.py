@@ -60,6 +60,20 @@ class Beads(Part):
         return Thing(name="beads", kind="beads", position=tuple(((low + high) / 2).tolist()), size=tuple((high - low).tolist()),
                      pieces=tuple(map(tuple, spots.tolist())))  # fmt: skip
 
+    def follow(self, item: "Item", place: NDArray[np.float64], turn: NDArray[np.float64]) -> None:
+        """Before a vessel is put at a place, float64[3], m, with a rotation, float64[3, 3]: what is in it, and in nothing narrower, goes
+        along."""
+        mine = self.within(item)
+        for other in self._bench.items.values():
+            if other.kind in loose.HOLLOW and other.size[0] < item.size[0]:
+                mine &= ~self.within(other)
+        here, was = self._bench.pose(item.name)
+        for body, spot, goes in zip(self.bodies, self.spots(), mine, strict=True):
+            if goes:
+                there = place + turn @ was.T @ (spot - here)
+                self._bench.bullet.resetBasePositionAndOrientation(body, there.tolist(), (0, 0, 0, 1))
+                self._bench.bullet.resetBaseVelocity(body, (0, 0, 0), (0, 0, 0))
+
     def facts(self) -> list[Fact]:
         return list(self._facts())
 

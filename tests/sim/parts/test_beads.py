@@ -7,6 +7,7 @@ import pytest
 
 from agent.errors import ConfigError
 from agent.types import Subtask
+from sim.disturb import Move, Swap, When
 from sim.layout import read_layout
 from sim.loose import made
 from sim.oracle import Oracle
@@ -113,3 +114,18 @@ def test_a_wrong_layout_says_what_goes_where(thing: dict[str, object], says: str
 
 def test_a_large_bowl_is_a_bowl_that_is_wide() -> None:
     assert made("large red bowl").kind == "bowl" and made("large red bowl").size[0] > 1.3 * made("red bowl").size[0]
+
+
+def test_a_cup_that_someone_moves_takes_its_beads_along() -> None:
+    move = Move(thing="white cup", to=(0.35, -0.3), when=When(tick=2))
+    swap = Swap(thing="white cup", other="large blue bowl", when=When(tick=6))
+    robot = SimRobot(FULL_CUP, seed=3, disturbances=(move, swap))
+    row = np.array([*robot.observe(()).state[7:13], 1.0], np.float32)
+    spots = []
+    for _ in range(14):
+        robot.apply(row)
+        scene = robot.observe(()).scene
+        assert scene is not None and scene.has("in", "beads", "white cup") and not scene.where("beads", "in")[1:]
+        spots.append(scene.find("white cup").position[:2])
+    robot.close()
+    assert np.allclose(spots[4], (0.35, -0.3), atol=0.005) and np.allclose(spots[-1], (0.45, -0.1), atol=0.005)
