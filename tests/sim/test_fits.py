@@ -130,20 +130,16 @@ def test_what_follows_a_snapshot_while_it_goes_in_is_equal(layout: dict[str, Any
 
     while not low():
         assert robot.tick < 400
-        for row in oracle.predict(robot.observe([]), subtask).actions[:4]:
+        for row in oracle.predict(robot.observe([]), subtask).actions[:8]:
             robot.apply(row)
     robot.save(tmp_path / "world")
     rows: list[np.ndarray] = []
-    onward: list[str] = []
     while len(rows) < 200:
-        for row in oracle.predict(robot.observe([]), subtask).actions[:8]:
-            robot.apply(row)
-            rows.append(row)
-            onward.append(robot.fingerprint())
+        for row in oracle.predict(robot.observe([]), subtask).actions[:20]:
+            rows.append(robot.apply(row))
+    end = robot.fingerprint()
     robot.load(tmp_path / "world")
-    again = []
     for row in rows:
         robot.apply(row)
-        again.append(robot.fingerprint())
-    assert again == onward
+    assert robot.fingerprint() == end
     robot.close()
