@@ -109,6 +109,7 @@ class PushOut(
     Skill,
     say="push the {thing} out of the {zone}",
     also=("shove the {thing} out of the {zone}", "slide the {thing} out of the {zone}", "push the {thing} off the {zone}"),
+    time_limit_s=45.0,
 ):
     """Push a block that lies in a zone along the table until no part of it is in there. Needs an empty hand."""
 

@@ -88,7 +88,8 @@ def to_leave(thing: Thing, zone: Thing, angle: float | None) -> float:
 def way_out(scene: Scene, hand: Imagined, thing: Thing, zone: Thing) -> float:
     """The angle, about world z, rad: of a hand that is down already the one it pushes in. Refused where every way is blocked."""
     if hand.tcp[2] < DOWN:
-        ahead = atan2(thing.position[1] - hand.tcp[1], thing.position[0] - hand.tcp[0])
+        mx, my = weight(thing)
+        ahead = atan2(my - hand.tcp[1], mx - hand.tcp[0])
         return min(WAYS, key=lambda angle: abs(wrap(angle - ahead)))
     refusal = Refused(f"There is no way to push the {thing.name} out of the {zone.name}.")
     for angle in sorted(WAYS, key=lambda angle: to_leave(thing, zone, angle)):
