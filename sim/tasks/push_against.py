@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from agent.types import Scene
 from sim.oracle.clearance import apart
 from sim.tasks.push import lifted, shapes
-from sim.tasks.room import bearing, call, free_way, pushable
+from sim.tasks.room import EVEN, bearing, call, free_way, pushable
 from sim.tasks.task import Measure, Task, Template
 
 NEAR, FAR = 0.02, 0.30
@@ -25,7 +25,7 @@ def touches(thing: str, other: str) -> Measure:
 
 
 def push_against(scene: Scene) -> Iterator[Task]:
-    things = list(pushable(scene))
+    things = list(pushable(scene, *EVEN))
     for thing, needs in things:
         for other, also in things:
             between = apart(thing, other)

@@ -7,7 +7,7 @@ import numpy as np
 from agent.types import Scene, Thing
 from sim.oracle.pushes import WAYS, to_leave
 from sim.tasks.push import lifted, shapes
-from sim.tasks.room import amidst, bearing, call, free_way, mixed, pushable
+from sim.tasks.room import EVEN, amidst, bearing, call, free_way, mixed, pushable
 from sim.tasks.task import Layout, Measure, Task, Template, workbench
 
 INTO_M = 0.03
@@ -56,7 +56,7 @@ def push_into(scene: Scene) -> Iterator[Task]:
 
 
 def push_out(scene: Scene) -> Iterator[Task]:
-    for thing, needs in pushable(scene):
+    for thing, needs in pushable(scene, *EVEN):
         for zone in scene.where(thing.name, "in"):
             there = scene.find(zone)
             if there.kind == "zone" and any(free_way(scene, thing, angle, to_leave(thing, there, angle)) for angle in WAYS):

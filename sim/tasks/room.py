@@ -20,6 +20,8 @@ from sim.tasks.bowl import loose_on_table, standing
 SEEN = list(objects.COLOURS)[:6]
 """Colours that are not held out."""
 KINDS = ("block", "bar", "cylinder", "prism", "L")
+EVEN = ("block", "bar", "cylinder", "prism")
+"""Kinds that can be pushed on to a goal: an L turns on the way, and the hand loses it."""
 FLAT = ("block", "bar", "prism", "L")
 """Kinds of which one can see how they are turned."""
 SIDES = {side: truth.BEARINGS[side] for side in ("left of", "right of", "behind", "in front of")}
