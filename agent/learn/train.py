@@ -224,7 +224,7 @@ class Training:
             "model": self.model.state_dict(), "average": self.average.values, "optimiser": self.optimiser.state_dict(),
             "progress": asdict(self.at),
         }  # fmt: skip
-        part = self.out / f"state.pt.{os.getpid()}.part"
+        part = self.out / "state.pt.part"
         torch.save(state, part)
         os.replace(part, self.out / "state.pt")
         said = {"plan": asdict(self.plan), "progress": asdict(self.at), "frames": len(self.data), "threads": self.team.size}

@@ -66,7 +66,7 @@ def save_small(small: Small, folder: str | Path, tensors: Mapping[str, Tensor] |
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     values = {name: value.detach().cpu().contiguous() for name, value in (tensors or small.model.state_dict()).items()}
-    part = folder / f"{WEIGHTS}.{os.getpid()}.part"
+    part = folder / f"{WEIGHTS}.part"
     save_file(values, str(part))
     card = {
         "format": FORMAT,
@@ -78,7 +78,7 @@ def save_small(small: Small, folder: str | Path, tensors: Mapping[str, Tensor] |
         "sha256": digest(part),
     }
     os.replace(part, folder / WEIGHTS)
-    part = folder / f"{CARD}.{os.getpid()}.part"
+    part = folder / f"{CARD}.part"
     part.write_text(json.dumps(card, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, folder / CARD)
 

@@ -67,6 +67,7 @@ class SmallPi0(Pi0):
     def __init__(self, config: SmallConfig) -> None:
         super().__init__(shape(config))
         self.small = config
+        self._folded: tuple[list[fast.Folded], list[fast.Folded]] | None = None
         self.vision = Eyes(config, config.width)  # type: ignore[assignment]
         self.state_in = nn.Linear(config.state, config.width)
         nn.init.normal_(self.trunk.vlm.embedding.weight, std=1 / math.sqrt(config.width))
@@ -74,6 +75,19 @@ class SmallPi0(Pi0):
             self.pointer = Pointer(config, config.width)
             told = config.points + config.state
             self.point_in = nn.Sequential(nn.Linear(told, config.width), nn.GELU(approximate="tanh"), nn.Linear(config.width, config.width))
+
+    def train(self, mode: bool = True) -> SmallPi0:
+        """Entering either mode forgets the folded weights, which `eval` then keeps from chunk to chunk."""
+        self._folded = None
+        return super().train(mode)
+
+    def folded(self) -> tuple[list[fast.Folded], list[fast.Folded]]:
+        """The weights of both experts as small_fast.py reads them."""
+        if self.training or torch.is_grad_enabled():
+            return fast.fold(self.trunk.vlm), fast.fold(self.trunk.expert)
+        if self._folded is None:
+            self._folded = fast.fold(self.trunk.vlm), fast.fold(self.trunk.expert)
+        return self._folded
 
     def see(self, images: Tensor) -> Tensor:
         return self.vision(images)
@@ -84,17 +98,17 @@ class SmallPi0(Pi0):
         prefix, valid = self.embed_prefix(seen, as_inputs(senses))
         positions = torch.arange(prefix.shape[1], device=prefix.device)[None] if valid is None else positions_of(valid)
         after = positions[:, -1:] + 1 if valid is None else valid.sum(-1, keepdim=True)
-        memory, layers = fast.prefill(prefix, fast.fold(self.trunk.vlm), self.waves(positions), self.small.heads,
+        wide, narrow = self.folded()
+        memory, layers = fast.prefill(prefix, wide, self.waves(positions), self.small.heads,
                                       None if valid is None else fast.padding_bias(valid))  # fmt: skip
         token, pointing = self.embed_state(senses.state), None
         if self.small.pointing:
             pointing = self.pointer(layers[self.small.tap - 1][:, : seen.shape[1]])
             told = torch.cat([pointing.place.flatten(1), senses.state], dim=1)
             token = token + self.point_in(told)[:, None]
-        expert = fast.fold(self.trunk.expert)
-        longer = fast.extend(memory, token, expert, self.waves(after), self.small.heads, keep=True)[1]
+        longer = fast.extend(memory, token, narrow, self.waves(after), self.small.heads, keep=True)[1]
         actions = after + 1 + torch.arange(self.horizon, device=prefix.device)
-        return Remembered(longer, expert, self.waves(actions)), pointing
+        return Remembered(longer, narrow, self.waves(actions)), pointing
 
     def waves(self, positions: Tensor) -> fast.Waves:
         """positions int[B or 1, T]."""

@@ -81,7 +81,7 @@ class SmallPolicy:
         weights[: len(rows)] = 1
         return Guide(torch.from_numpy(target).to(self.device), weights.to(self.device), frozen=len(rows))
 
-    @torch.no_grad()
+    @torch.inference_mode()
     def sample(self, senses: Senses, noise: Tensor, guide: Guide | None = None) -> Tensor:
         """[B, H, width]: rows as the network has them."""
         model = self.small.model

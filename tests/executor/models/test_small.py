@@ -163,6 +163,19 @@ def test_the_trunk_in_fewer_operations_gives_the_numbers_of_pi0s_own() -> None:
         torch.testing.assert_close(model.clean(seen, x, condition), Pi0.velocity(model, cache, x, condition), atol=1e-4, rtol=1e-4)
 
 
+def test_weights_that_change_are_folded_anew() -> None:
+    small = tiny_small("pi0")
+    told, noise = senses(small), noise_for(small)
+    before = made(small, told, noise)
+    with torch.no_grad():
+        small.model.trunk.expert.blocks[0].qkv.weight.mul_(1.5)
+    small.model.train()
+    small.model.eval()
+    after = made(small, told, noise)
+    assert not torch.allclose(after, before)
+    torch.testing.assert_close(made(small, told, noise), after)
+
+
 def test_the_prefix_is_cut_at_the_state_the_actions_do_not_reach_back() -> None:
     small = tiny_small("pi0")
     assert isinstance(small.model, SmallPi0)
