@@ -117,8 +117,8 @@ def test_a_large_bowl_is_a_bowl_that_is_wide() -> None:
 
 
 def test_a_cup_that_someone_moves_takes_its_beads_along() -> None:
-    move = Move(thing="white cup", to=(0.35, -0.3), when=When(tick=2))
-    swap = Swap(thing="white cup", other="large blue bowl", when=When(tick=6))
+    move = Move(thing="white cup", to=(0.35, -0.3), when=When(tick=2, after_ticks=0))
+    swap = Swap(thing="white cup", other="large blue bowl", when=When(tick=6, after_ticks=0))
     robot = SimRobot(FULL_CUP, seed=3, disturbances=(move, swap))
     row = np.array([*robot.observe(()).state[7:13], 1.0], np.float32)
     spots = []
