@@ -78,8 +78,8 @@ def hanoi(scene: Scene) -> Iterator[Task]:
         goal: tuple[Fact, ...] = (("on", lower, target), ("on", upper, target), ("on", upper, lower))
         words = f"move the tower from the {source} to the {target}, one ring at a time, never a larger ring on a smaller one"
         requires = (EMPTY, ("on", lower, source), ("on", upper, source), ("on", upper, lower), ("clear", upper))
-        yield Task("hanoi", words, (*aside, thread(lower, target), thread(upper, target)),
-                   {"thing": upper, "other": lower, "source": source, "target": target}, goal, requires, may_move=rings_of(scene),
+        about = {"thing": upper, "other": lower, "source": source, "target": target, "spare": spare or "table"}
+        yield Task("hanoi", words, (*aside, thread(lower, target), thread(upper, target)), about, goal, requires, may_move=rings_of(scene),
                    never=(("on", lower, upper),))  # fmt: skip
 
 
