@@ -24,7 +24,7 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from agent.config import load_config
-from agent.evaluate.protocol import Fault
+from agent.evaluate.protocol import Fault, load_protocol
 from agent.evaluate.rollout import Stage
 from sim.oracle import Oracle
 from sim.tasks import known_facts, templates
@@ -32,7 +32,7 @@ from sim.tasks.chains import Chain, draw_chains
 from sim.tasks.reckoning import after
 
 LASTING = ("in", "on", "open", "closed", "lit", "dark", "up", "down", "at", "covered", "uncovered", "holding", "empty")
-TICKS = 400
+TICKS = load_protocol("chains").ticks
 Line = dict[str, Any]
 Drawn = tuple[int, int, int]
 """Which chains: how many, how long, from which seed on."""
@@ -140,8 +140,9 @@ def main() -> None:
 def report(lines: list[Line], wall_s: float) -> None:
     sums = {key: sum(line[key] for line in lines) for key in ("reached", "checked", "done", "seconds")}
     whole = sum(not line["failed"] for line in lines)
-    print(f"{len(lines)} of them in the world: {sums['reached']} tasks reached, {sums['checked']} preconditions checked there; {sums['done']} "
-          f"tasks done, {whole} whole chains; {sums['seconds'] / len(lines):.1f} s of CPU a chain, {wall_s:.0f} s in all")  # fmt: skip
+    print(f"{len(lines)} of them in the world: {sums['reached']} tasks reached, {sums['checked']} preconditions checked there; "
+          f"{sums['done']} tasks done, {whole} whole chains; {sums['seconds'] / len(lines):.1f} s of CPU a chain, "
+          f"{wall_s:.0f} s in all")  # fmt: skip
     listed("preconditions that were not met when reached", [text for line in lines for text in line["unmet"]])
     listed("lasting facts otherwise than reckoned", [text for line in lines for text in line["otherwise"]], 20)
     by = Counter(line["failed"].partition(":")[0] for line in lines if line["failed"])
