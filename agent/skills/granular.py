@@ -15,6 +15,11 @@ WIDE = 0.16
 """A bowl must be this wide to be poured into, m."""
 
 
+def spoken(what: str, where: str, *verbs: str) -> tuple[str, ...]:
+    """Each verb with each way to say into."""
+    return tuple(f"{verb} {what} {into} {where}" for verb in verbs for into in ("into", "in", "inside"))
+
+
 def taking(scene: Scene, thing: str) -> list[Skill]:
     """What brings a thing into the hand."""
     pick = Pick(thing=thing)
@@ -24,9 +29,8 @@ def taking(scene: Scene, thing: str) -> list[Skill]:
 class Pour(
     Skill,
     say="pour the {thing} into the {target}",
-    also=("tip the {thing} into the {target}", "empty the {thing} into the {target}", "dump the {thing} into the {target}",
-          "pour out the {thing} into the {target}", "put the {thing} in the {target}", "fill the {target} with the {thing}",
-          "transfer the {thing} into the {target}", "move the {thing} into the {target}"),
+    also=(*spoken("the {thing}", "the {target}", "tip", "pour", "empty", "dump", "pour out", "put", "transfer", "move"),
+          "fill the {target} with the {thing}"),
 ):  # fmt: skip
     """Pour beads out of the cup that is in the hand into a large bowl, and hold the cup upright again. A small bowl is too narrow."""
 
@@ -61,9 +65,8 @@ class Pour(
 class Empty(
     Pour,
     say="empty the {thing} into the {target}",
-    also=("pour the {thing} into the {target}", "tip the {thing} into the {target}", "dump the {thing} into the {target}",
-          "pour out the {thing} into the {target}", "empty out the {thing} into the {target}"),
-):  # fmt: skip
+    also=spoken("the {thing}", "the {target}", "pour", "empty", "tip", "dump", "pour out", "empty out"),
+):
     """Pour what is in a cup into a large bowl, and hold the cup upright again. Needs the cup in the hand, with beads in it."""
 
     thing: Cup
@@ -78,9 +81,9 @@ class Empty(
 class Sweep(
     Skill,
     say="sweep the {thing} into the {zone}",
-    also=("brush the {thing} into the {zone}", "wipe the {thing} into the {zone}", "sweep the {thing} to the {zone}",
-          "sweep the {thing} together in the {zone}", "push the {thing} into the {zone}", "put the {thing} in the {zone}",
-          "move the {thing} into the {zone}", "sweep the {thing} into the {zone} with the sponge"),
+    also=(*spoken("the {thing}", "the {zone}", "brush", "sweep", "wipe", "push", "put", "move", "sweep up"),
+          *spoken("the {thing} together", "the {zone}", "sweep", "brush", "wipe"),
+          *spoken("the {thing}", "the {zone} with the sponge", "sweep", "brush", "wipe"), "sweep the {thing} to the {zone}"),
     time_limit_s=90.0,
 ):  # fmt: skip
     """Sweep beads that lie on the table into a zone with a sponge, stroke by stroke. Needs the sponge in the hand."""
