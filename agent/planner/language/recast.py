@@ -81,7 +81,7 @@ SHAPES: tuple[tuple[str, Order], ...] = (
      r"(?:in|on|onto|on top of) the table(?: top)?$", r"\1"),
     (r"^((?:push|shove|nudge|slide) .+) (?:away from (?:you|yourself|the robot)|forwards?|to the far side|further away)$", r"\1 away"),
     (r"^((?:push|shove|nudge|slide) .+) (?:backwards?|closer|nearer|to the near side)$", r"\1 near"),
-    (r"\b(?:on top of|onto|on|upon|over|to|at) ((?:the |a )?(?:\w+ )?(?:zone|area|patch|region|field))\b", r"in \1"),
+    (r"\b(?:on top of|onto|on|upon|over|to|at) ((?:the |a )?(?:\w+ )?(?:zone|area|patch|region|field|tray|platter))\b", r"in \1"),
     (r" (?:in a row|in succession|one after the other)$", ""),
     (r",? from (?:the )?bottom to (?:the )?top$", ""),
     (r"^(?:from bottom to top|a tower|a stack) ; (.+)$", r"build a tower of \1"),
