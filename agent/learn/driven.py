@@ -26,13 +26,13 @@ CALLS, TICKS = 8, 300
 """Calls in one world, and control periods for each."""
 WAYS = {"clean": 0.30, "drift": 0.35, "jolts": 0.20, "fumble": 0.15}
 """How an episode is disturbed, as shares."""
-DRIFT_M, DRIFT_RAD, DRIFT_KEPT = 0.008, 0.10, 0.9
+DRIFT_M, DRIFT_RAD, DRIFT_KEPT = 0.008, 0.08, 0.9
 """Standard deviations of a slowly changing error, and how much of it is left one tick later."""
 JOLT, JOLT_M, JOLT_TICKS = 0.04, (0.03, 0.07), 4
 """Chance of a jolt at a tick, how far the hand is pushed, m, and for how long."""
 FUMBLE_M, FUMBLE_TICKS, SLIP_TICKS = 0.028, 10, 6
 """How far beside a thing the fingers close, m, and for how long; and how long a grip is let go of."""
-LOW, LEAST_Z = 0.06, 0.009
+LOW, LEAST_Z = 0.10, 0.009
 """Below the first height errors are smaller; below the second, m, no command goes."""
 
 
