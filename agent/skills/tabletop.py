@@ -180,7 +180,7 @@ class Open(Skill, say="open the {thing}", also=("pull the {thing} open", "pull o
         return free_hand(scene)
 
     def done(self, scene: Scene) -> bool:
-        return scene.has("open", self.thing)
+        return scene.has("open", self.thing) and not scene.has("moving", self.thing)
 
 
 class Close(Skill, say="close the {thing}", also=("shut the {thing}", "push the {thing} shut", "push the {thing} closed")):
