@@ -21,12 +21,15 @@ from sim.oracle.moves import noted, now, pick, put_away
 
 TILT = radians(122)
 """How far the cup is tilted, rad; a bead rolls out of it from about 100° on."""
-LIP_Z, AHEAD = 0.20, 0.030
-"""Height of the lip while it pours, and how far past the middle of the bowl it is, since beads leave with some speed, m."""
+LIP_Z, AHEAD = (0.20, 0.25, 0.30), 0.030
+"""Heights of the lip while it pours, the lowest that does, and how far past the middle of the bowl it is, since beads leave with some
+speed, m."""
 QUICK, SLOW, FLOWS = 1.1, 0.55, radians(78)
 """Tilting rates, rad/s, and from which tilt on the slow one holds."""
-WAYS = (radians(80), radians(60), radians(100), radians(40), radians(-80), radians(-60), radians(-100), radians(20))
-"""Directions in which the hand may tilt, about world z, rad: the first that the arm can."""
+WAYS = tuple(radians(way) for way in (80, 60, 100, 40, 20, -60, -80, -100))
+"""Directions in which the hand may tilt, about world z, rad."""
+SPARE, ROOMY = radians(8), 0.3
+"""How much farther than TILT the arm must be able to go, and beyond which distance from their limits joints are free, rad."""
 UPRIGHT, LEVEL = radians(4), radians(6)
 """Less tilt than this of the hand, and of the cup at the end, is none, rad."""
 MOST_SLIP = radians(30)
@@ -89,11 +92,12 @@ def pour(hand: Imagined, name: str, target: str) -> Move:
     if not full and abs(how.tilt + how.slip) < LEVEL:
         return stay(0.0)
     if full and abs(how.tilt) < UPRIGHT:
-        way = noted(hand, ("way", target), lambda: choose_way(hand, bowl, cup.name))
-        goal = hand_at(lip_over(bowl, way), way, 0.0, how.grip)
+        way, height = noted(hand, ("way", target), lambda: choose_way(hand, bowl, cup.name))
+        goal = hand_at(lip_over(bowl, way, height), way, 0.0, how.grip)
         if not at(hand, goal, way, READY):
             return over(hand, goal, way, 0.0)
-    return tilted(hand, how, lip_over(bowl, how.way), (TILT if full else 0.0) - how.slip)
+    height = float(hand.tcp[2] - hand_at(np.zeros(3), how.way, how.tilt, how.grip)[2])
+    return tilted(hand, how, lip_over(bowl, how.way, min(max(height, LIP_Z[0]), LIP_Z[-1])), (TILT if full else 0.0) - how.slip)
 
 
 def fetch(hand: Imagined, name: str) -> Move:
@@ -117,9 +121,9 @@ def left_in(beads: Thing, cup: Thing, how: Held) -> int:
     return int(vessels.holds("cup", cup.size, frame(how.way, how.tilt) @ kinematics.DOWN, offsets, 0.002).sum())
 
 
-def lip_over(bowl: Thing, way: float) -> Vector:
+def lip_over(bowl: Thing, way: float, height: float) -> Vector:
     x, y, _ = bowl.position
-    return np.array([x + AHEAD * cos(way), y + AHEAD * sin(way), LIP_Z])
+    return np.array([x + AHEAD * cos(way), y + AHEAD * sin(way), height])
 
 
 def tilted(hand: Imagined, how: Held, lip: Vector, goal: float) -> Move:
@@ -135,30 +139,36 @@ def tilted(hand: Imagined, how: Held, lip: Vector, goal: float) -> Move:
     return Move(velocity, (turn - hand.turn) / DT, 0.0)
 
 
-def choose_way(hand: Imagined, bowl: Thing, cup: str) -> float:
-    """The first of WAYS in which the arm can tilt all the way over the bowl without hitting what stands there."""
+def choose_way(hand: Imagined, bowl: Thing, cup: str) -> tuple[float, float]:
+    """The one of WAYS in which the arm can tilt all the way over the bowl without hitting anything, and tilts with the most ease;
+    and the height of the lip."""
     x, y, _ = bowl.position
     around = obstacles(now(hand), (bowl.name, cup))
-    for way in reachable(list(WAYS), x, y):
-        if free(lip_over(bowl, way), way, around):
-            return way
+    for height in LIP_Z:
+        eases = {way: ease(lip_over(bowl, way, height), way, around) for way in reachable(list(WAYS), x, y)}
+        able = {way: found for way, found in eases.items() if found is not None}
+        if able:
+            return max(able, key=able.__getitem__), height
     raise Refused(f"The arm cannot tilt a cup over the {bowl.name} where that stands: move it nearer to the middle of the table.")
 
 
-def free(lip: Vector, way: float, around: list[Box]) -> bool:
-    """Can the arm follow the whole tilt, its last links clear of everything?"""
-    joints = kinematics.REST
+def ease(lip: Vector, way: float, around: list[Box]) -> float | None:
+    """How easily the arm follows the whole tilt: far from the limits of its joints, with little motion of them. None: it cannot, or its
+    last links would hit something."""
+    joints, spare, travel = kinematics.REST, ROOMY, 0.0
     grip = vessels.CUP[2] / 2 - CUP_HOLD
-    for step, tilt in enumerate(np.linspace(0.0, TILT, 9)):
+    for step, tilt in enumerate(np.linspace(0.0, TILT + SPARE, 12)):
         solution = kinematics.inverse(joints, hand_at(lip, way, tilt, grip), frame(way, tilt), 200 if step == 0 else 60)
-        if solution.error_m > 0.005 or solution.error_rad > 0.03 or (step and float(np.abs(solution.joints - joints).max()) > 0.9):
-            return False
+        if solution.error_m > 0.005 or solution.error_rad > 0.03 or (step and float(np.abs(solution.joints - joints).max()) > 0.7):
+            return None
+        travel += float(np.abs(solution.joints - joints).sum()) if step else 0.0
         joints = solution.joints
+        spare = min(spare, float(min((joints - kinematics.LOWER).min(), (kinematics.UPPER - joints).min())))
         for px, py, pz in kinematics._chain(joints)[4:7, :3, 3]:
             low = [box for box in around if box.top > pz - ARM_ROUND]
             if pz < ARM_ROUND + 0.01 or any(box.gap(Box(px, py, 0.0, 0.0, 0.0, 0.0, ARM_ROUND)) < 0 for box in low):
-                return False
-    return True
+                return None
+    return 10 * spare - 0.1 * travel
 
 
 def empty(hand: Imagined, name: str, target: str) -> Move:
