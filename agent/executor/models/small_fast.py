@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 import torch.nn.functional as F
@@ -63,7 +63,7 @@ def fold(expert: Expert) -> list[Folded]:
 def _fold(block: GemmaBlock) -> Folded:
     config, root = block.config, math.sqrt(block.config.width)
     K, N = config.head_dim, config.heads
-    one, two = ((1 + norm.weight) * root for norm in (block.norm1, block.norm2))
+    one, two = ((1 + cast(Tensor, norm.weight)) * root for norm in (block.norm1, block.norm2))
     qk, v = (block.qkv.weight * one).split([(N + 1) * K, K])
     q, k = qk.split([N * K, K])
     qk = torch.cat([q * K**-0.5, k])

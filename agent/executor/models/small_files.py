@@ -18,7 +18,7 @@ from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from agent.errors import WeightsError
 from agent.executor.models.small import SmallConfig, config_from_json
@@ -49,7 +49,10 @@ class Small:
 
 def make_model(config: SmallConfig) -> SmallModel:
     model: SmallModel = MODELS[config.family](config)
-    return model.to(memory_format=torch.channels_last)
+    for layer in model.modules():
+        if isinstance(layer, nn.Conv2d):
+            layer.weight.data = layer.weight.data.contiguous(memory_format=torch.channels_last)
+    return model
 
 
 def is_small(folder: str | Path) -> bool:
