@@ -1,6 +1,7 @@
 """Things that fit into or onto each other: a fixture with a recess for an L, and pegs for rings. Lengths in m, masses in kg."""
 
 from collections.abc import Iterable, Mapping
+from functools import cache
 from math import cos, hypot, pi, radians, sin, tan
 from typing import TYPE_CHECKING
 
@@ -8,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sim import objects
-from sim.meshes import cached_file, obj_text
+from sim.meshes import cached_file
 
 if TYPE_CHECKING:
     from sim.bench import Item
@@ -78,12 +79,13 @@ def fixture(name: str, ell: XYZ) -> str:
     return objects._robot("fixture", parts)
 
 
+@cache
 def peg() -> str:
     """A post on a foot, as URDF text; its frame is the middle of its extents."""
     half, bevel = PEG[2] / 2, 0.004
     profile = [(0.0, -half), (FOOT_RADIUS, -half), (FOOT_RADIUS, FOOT - half - 0.002), (FOOT_RADIUS - 0.002, FOOT - half),
                (POST_RADIUS, FOOT - half), (POST_RADIUS, half - bevel), (POST_RADIUS - bevel, half), (0.0, half)]  # fmt: skip
-    seen = objects._visual(f'<mesh filename="{cached_file(revolved(profile), ".obj")}"/>', (0, 0, 0), BEECH)
+    seen = objects._visual(f'<mesh filename="{cached_file(objects.revolved(profile, 32), ".obj")}"/>', (0, 0, 0), BEECH)
     foot = f"<collision>{objects._origin((0, 0, FOOT / 2 - half))}{objects._geometry(_cylinder(FOOT_RADIUS, FOOT))}</collision>"
     touched = objects._part("base", "post", _cylinder(POST_RADIUS, PEG[2] - FOOT), 0.0, (0, 0, FOOT / 2), None)
     return objects._robot("peg", objects._link("base", seen + foot, 0.0) + touched)
@@ -105,24 +107,13 @@ def ring(wide: float, rgb: objects.RGB, density: float) -> str:
     return objects._robot("ring", parts)
 
 
+@cache
 def _ring_mesh(outer: float, bevel: float = 0.004) -> str:
     """Bevelled outside and a little inside; between the flats' circle and that of their corners. OBJ text."""
     wide, half = outer * 1.025, RING_TALL / 2
     profile = [(HOLE, -half), (wide - bevel, -half), (wide, bevel - half), (wide, half - bevel), (wide - bevel, half),
                (HOLE + 0.002, half), (HOLE, half - 0.002), (HOLE, -half)]  # fmt: skip
-    return revolved(profile)
-
-
-def revolved(profile: list[tuple[float, float]], steps: int = 32) -> str:
-    """A profile of (radius, z), outside from below to above, turned around the z axis; OBJ text."""
-    angles = [2 * pi * step / steps for step in range(steps)]
-    vertices = np.array([(r * cos(a), r * sin(a), z) for r, z in profile for a in angles])
-    faces = []
-    for loop in range(len(profile) - 1):
-        for step in range(steps):
-            a, b = loop * steps + step, loop * steps + (step + 1) % steps
-            faces += [(a, b, b + steps), (a, b + steps, a + steps)]
-    return obj_text(*objects._used(vertices, np.array(faces)))
+    return objects.revolved(profile, 32)
 
 
 def _cylinder(radius: float, length: float) -> str:

@@ -1,5 +1,6 @@
 """Loose things by name: "small red block", "green bar", "pink bowl", and the zones they are put in. Lengths in m, masses in kg."""
 
+from functools import cache
 from math import atan2, pi, sqrt
 from typing import NamedTuple
 
@@ -110,6 +111,7 @@ def _round(size: XYZ) -> str:
     return f'<cylinder radius="{size[0] / 2:.6f}" length="{size[2]:.6f}"/>'
 
 
+@cache
 def _prism_mesh() -> str:
     """OBJ text; the frame is the middle of the box around it."""
     x, y, z = (extent / 2 for extent in PRISM)

@@ -10,6 +10,7 @@ import os
 import shutil
 import tempfile
 import xml.etree.ElementTree as ET
+from functools import cache
 from hashlib import sha256
 from itertools import pairwise
 from pathlib import Path
@@ -33,7 +34,11 @@ Soup = tuple[NDArray[np.float64], NDArray[np.int64]]
 
 def cache_root() -> Path:
     """Where generated geometry is kept: $XDG_CACHE_HOME/saydo or ~/.cache/saydo, or the temporary folder if that is read-only."""
-    root = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saydo"
+    return _writable(Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "saydo")
+
+
+@cache
+def _writable(root: Path) -> Path:
     try:
         root.mkdir(parents=True, exist_ok=True)
         probe = tempfile.mkdtemp(dir=root)
@@ -47,9 +52,9 @@ def cache_root() -> Path:
 def cached_file(text: str, suffix: str) -> Path:
     """A file of exactly this text, named by its content; written whole or not at all."""
     folder = cache_root() / "generated"
-    folder.mkdir(exist_ok=True)
     path = folder / (sha256(text.encode()).hexdigest()[:16] + suffix)
     if not path.exists():
+        folder.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile("w", dir=folder, suffix=".part", delete=False) as part:
             part.write(text)
         os.replace(part.name, path)

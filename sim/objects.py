@@ -1,6 +1,7 @@
 """The things of the workbench, made of primitives: each function gives URDF text, sizes in m, masses in kg."""
 
 from collections.abc import Iterable
+from functools import cache
 from math import cos, pi, sin
 
 import numpy as np
@@ -141,6 +142,7 @@ def bowl(colour: RGB, scale: float = 1.0) -> str:
     return _robot("bowl", parts)
 
 
+@cache
 def _bowl_mesh(rim: float, base: float, height: float) -> str:
     half = height / 2
     return revolved([(0.0, -half), (base, -half), (rim, half), (rim - BOWL_WALL, half),

@@ -1,5 +1,6 @@
 """What holds other things, and what goes with it: cups, trays, the beads that are poured, the sponge that sweeps them. Lengths in m."""
 
+from functools import cache
 from math import cos, pi, sin, tan
 
 import numpy as np
@@ -46,6 +47,7 @@ def cup(colour: objects.RGB) -> str:
     return objects._robot("cup", _resisting(parts.replace('friction value="0.8"', f'friction value="{CUP_FRICTION}"'), 0.0, GRIPPED))
 
 
+@cache
 def _tumbler() -> str:
     radius, half = CUP[0] / 2, CUP[2] / 2
     profile = [(0.0, -half), (radius - 0.001, -half), (radius, -half + 0.001), (radius, half), (radius - CUP_WALL, half),

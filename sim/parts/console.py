@@ -1,5 +1,6 @@
 """A console beside the button: a lever that snaps between two ends and switches a lamp, and a knob with three marks."""
 
+from functools import cache
 from math import cos, pi, radians, sin
 from typing import TYPE_CHECKING, Any
 
@@ -160,6 +161,7 @@ def _ticks() -> list[tuple[float, float, float]]:
     return ticks
 
 
+@cache
 def _shade_mesh(steps: int = 24) -> str:
     """A lampshade: wide below, narrow above, closed; OBJ text."""
     low, high, top = 0.024, LAMP[2], 0.4 * LAMP[0]
