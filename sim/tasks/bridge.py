@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from itertools import combinations, islice
+from math import dist
 
 import numpy as np
 
@@ -12,8 +13,8 @@ from sim.tasks.reckoning import after
 from sim.tasks.room import FOLLOWED, KINDS, SEEN, SIDES, amidst, bearing, call, clear_strip, free_way, pushable
 from sim.tasks.task import Layout, Task, Template, pick, place, workbench
 
-SPOT_M = 0.12
-"""How much table beside a block a second one needs, m."""
+SPOT_M, SPAN_M = 0.12, 0.095
+"""How much table beside a block a second one needs, and how far apart the middles of two can be that a bar spans, m."""
 ACROSS = "put the {thing} across the {one} and the {other}"
 
 
@@ -27,13 +28,13 @@ def pairs(scene: Scene, joined: bool) -> Iterator[tuple[Thing, str, Thing]]:
 
 
 def buildable(scene: Scene, one: Thing, side: str, other: Thing, joined: bool) -> bool:
-    """Is there room for one beside the other, and for the hand behind it?"""
+    """Is there room for one beside the other, near enough, and for the hand behind it?"""
     if not clear_strip(scene, other, SIDES[side], SPOT_M, SPOT_M, (one.name,)):
         return False
-    if not joined:
-        return True
     built = after(scene, pick(one.name), place(one.name, side, other.name))
     put = built.find(one.name)
+    if not joined:
+        return dist(put.position, other.position) < SPAN_M
     return free_way(built, put, bearing(put, other)[0], apart(put, other), other.name)
 
 
