@@ -3,6 +3,7 @@
 import base64
 import tempfile
 import time
+import traceback
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,8 @@ from sim.tasks import Task, Template, template, templates
 from sim.tasks.chains import Chain, draw_chains, draw_start
 
 CLEAN = "clean"
+BROKEN: Line = {"success": False, "results": [], "done": 0, "share": 0.0, "subgoals": 0, "steps": [], "fired": [], "chain": []}
+"""The line of an episode that came to nothing."""
 
 
 class Episode(Frozen):
@@ -71,16 +74,25 @@ def chosen(protocol: Protocol) -> dict[str, Template]:
 
 
 def play_episode(protocol: Protocol, config: Config, episode: Episode) -> Line:
-    """Play it; gives its line of the results, ready for JSON. A failure comes with a picture of how it ended, JPEG in base64."""
+    """Play it; gives its line of the results, ready for JSON. A failure comes with a picture of how it ended, JPEG in base64.
+
+    An episode that breaks off with an error is one that failed, and says why: the others are still worth playing.
+    """
     began = time.monotonic()
-    if protocol.kind == "demos":
-        line = play_demo(load_demo(episode.about), config, episode)
-    elif protocol.kind == "chains":
-        line = play_chain(chain_of(protocol, episode.number), protocol, config, episode)
-    else:
-        line = play_one(protocol, config, episode)
+    try:
+        line = played(protocol, config, episode)
+    except Exception as error:
+        line = {**BROKEN, "why": f"it broke off: {type(error).__name__}: {error}", "trace": traceback.format_exc()}
     seed = protocol.seed_base + episode.number
     return {"key": episode.key, **episode.model_dump(), "seed": seed, **line, "wall_s": round(time.monotonic() - began, 2)}
+
+
+def played(protocol: Protocol, config: Config, episode: Episode) -> Line:
+    if protocol.kind == "demos":
+        return play_demo(load_demo(episode.about), config, episode)
+    if protocol.kind == "chains":
+        return play_chain(chain_of(protocol, episode.number), protocol, config, episode)
+    return play_one(protocol, config, episode)
 
 
 def play_one(protocol: Protocol, config: Config, episode: Episode) -> Line:

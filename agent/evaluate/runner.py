@@ -112,7 +112,11 @@ def here(protocol: Protocol, config: Config, episodes: list[Episode], workers: i
 def by_processes(protocol: Protocol, config: Config, episodes: list[Episode], workers: int) -> Iterator[Line]:
     spawn = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(workers, mp_context=spawn) as pool:
-        yield from (done.result() for done in as_completed([pool.submit(play_episode, protocol, config, episode) for episode in episodes]))
+        try:
+            playing = [pool.submit(play_episode, protocol, config, episode) for episode in episodes]
+            yield from (done.result() for done in as_completed(playing))
+        finally:
+            pool.shutdown(wait=False, cancel_futures=True)
 
 
 def by_ray(protocol: Protocol, config: Config, episodes: list[Episode], workers: int) -> Iterator[Line]:
