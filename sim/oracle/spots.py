@@ -168,6 +168,8 @@ def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
                 score -= 0.01 * abs(off) + 0.05 * order + 2 * abs(gap - 0.04) + 0.003 * (off < 0)
                 if score > best_score:
                     best, best_score = spot, score
+    if _footing(best, thing, around) < -0.002:
+        raise Refused(f"There is no room for the {thing.name} {relation} the {target.name}: clear what stands there.")
     if short_of_reach(best) > 0.02:
         raise Refused(
             f"There is no spot within reach {relation} the {target.name}: it would be at x {best.x:.2f}, y {best.y:.2f} m, and the arm "

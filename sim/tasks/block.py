@@ -6,12 +6,13 @@ from math import cos, hypot, sin
 
 from agent.types import Scene
 from sim import objects, truth
-from sim.layout import CABINET_AT, PANEL_AT
+from sim.oracle.clearance import Box, obstacles
 from sim.tasks.task import BESIDE, Measure, Task, Template, anywhere, at_hand, fetch, pick, place_of
 
 LIFTED_M = 0.05
 SPOT_M, MARGIN_M = 0.06, 0.04
-"""From the edge of a thing to the middle of what stands beside it, and the space kept from drawer and panel, m."""
+"""From the edge of a thing to the middle of what stands beside it, and the space kept from what is built in, m."""
+BUILT_IN = ("drawer", "button", "lid", "lever", "knob")
 NEAREST_M, FARTHEST_M, WIDEST_M = 0.33, 0.70, 0.50
 """Where things are put, by distance from the base and to the sides, m."""
 
@@ -35,7 +36,7 @@ def lift(scene: Scene) -> Iterator[Task]:
 
 
 def spacious(relation: str, scene: Scene, target: str) -> bool:
-    """Is there table on that side of the target: within reach, and neither under the drawer's way nor on the panel?
+    """Is there table on that side of the target: within reach, clear of what is built in and of the drawer's way?
 
     Of a target that was put down somewhere nobody knows. There is always room for "next to" on some side.
     """
@@ -45,10 +46,20 @@ def spacious(relation: str, scene: Scene, target: str) -> bool:
     away = SPOT_M + scene.find(target).size[0] / 2
     x, y = x + away * cos(angle), y + away * sin(angle)
     reach = NEAREST_M < hypot(x, y) < FARTHEST_M and abs(y) < WIDEST_M
-    shut = CABINET_AT[0] - objects.DRAWER_TRAVEL - objects.HANDLE_TO_INSIDE - MARGIN_M
-    drawer = x > shut and abs(y - CABINET_AT[1]) < objects.CABINET[1] / 2 + MARGIN_M
-    panel = all(abs(at - middle) < size / 2 + MARGIN_M for at, middle, size in zip((x, y), PANEL_AT, objects.PANEL[:2], strict=True))
-    return reach and not drawer and not panel and not scene.has("somewhere", target)
+    spot = Box(x, y, 0.0, 0.0, 0.0, 0.0, MARGIN_M)
+    return reach and not scene.has("somewhere", target) and all(spot.gap(box) > 0 for box in built_in(scene))
+
+
+def built_in(scene: Scene) -> list[Box]:
+    """What is built in, and where the drawer is when it is open."""
+    fixtures = tuple(thing for thing in scene.things if thing.kind in BUILT_IN)
+    boxes = obstacles(scene.model_copy(update={"things": fixtures}))
+    for drawer in (thing for thing in fixtures if thing.kind == "drawer"):
+        x, y, _ = drawer.position
+        out = objects.DRAWER_TRAVEL - (drawer.joint or 0.0)
+        half = (objects.HANDLE_TO_INSIDE + objects.DRAWER_TRAVEL) / 2
+        boxes.append(Box(x - out + half, y, half, objects.CABINET[1] / 2, 0.0, 0.0))
+    return boxes
 
 
 def beside(relation: str, scene: Scene) -> Iterator[Task]:
