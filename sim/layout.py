@@ -46,7 +46,7 @@ REGIONS: Regions = (((0.32, 0.52), (-0.42, 0.12)), ((0.52, 0.60), (-0.20, 0.06))
 """Where loose things start, ((x, x), (y, y)), m: within reach, outside the drawer's travel and the panel, clear for the hand."""
 BEADS_IN = (0.02, 0.06)
 """How far beads start from the near and the far side of it, m."""
-BENCH_REGIONS: Regions = (((0.32, 0.53), (-0.42, 0.09)), ((0.28, 0.32), (0.10, 0.36)))
+BENCH_REGIONS: Regions = (((0.32, 0.53), (-0.42, 0.055)), ((0.28, 0.32), (0.10, 0.36)))
 """The same beside a console."""
 CLEARANCE = {("block", "block"): 0.12, ("block", "bowl"): 0.14, ("bowl", "bowl"): 0.16}
 """Smallest distance between centres, m: the open hand comes down beside a neighbour without touching it."""

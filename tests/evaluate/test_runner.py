@@ -11,7 +11,9 @@ from agent.config import load_config
 from agent.errors import ConfigError, RecordError
 from agent.evaluate import runner
 from agent.evaluate.protocol import ROWS, Fault, Perturbation, Protocol, load_protocol, perturbations_named
+from agent.evaluate.rollout import Stage
 from agent.evaluate.runner import evaluate, every_row
+from sim.tasks import Task
 
 SMALL = Protocol(name="small", kind="skills", templates=("light on", "home"), episodes=2, ticks=200)
 UNTIMED = ("wall_s",)
@@ -97,6 +99,25 @@ def test_failures_come_with_a_picture(tmp_path: Path) -> None:
     (worst,) = result["worst"]
     assert (tmp_path / worst["picture"]).read_bytes()[:2] == b"\xff\xd8"
     assert "data:image/jpeg" in (tmp_path / "report.html").read_text()
+
+
+@pytest.mark.parametrize("kind", ["skills", "chains"])
+def test_an_episode_that_breaks_off_has_failed_and_the_rest_is_played(kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    play, protocol = Stage.play, Protocol(name="small", kind=kind, templates=("light on", "home", "light off"), episodes=2, length=2)
+
+    def breaks(self: Stage, task: Task, *rest: Any) -> dict[str, Any]:
+        if self.seed == 0:
+            raise RuntimeError("the world fell apart")
+        return play(self, task, *rest)
+
+    monkeypatch.setattr(Stage, "play", breaks)
+    result = evaluate(protocol, load_config(), tmp_path)
+    lines = lines_of(tmp_path).values()
+    broken = [line for line in lines if "the world fell apart" in line.get("why", "")]
+    assert broken and all(line["seed"] == 0 and not line["success"] for line in broken)
+    assert all(line["success"] for line in lines if line["seed"] == 1)
+    assert "the world fell apart" in (tmp_path / "report.html").read_text()
+    assert result["overall"]["n"] == (6 if kind == "skills" else 2)
 
 
 def test_an_interrupted_evaluation_is_found_again_and_a_finished_one_left_alone(tmp_path: Path) -> None:
