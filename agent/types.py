@@ -58,6 +58,7 @@ class Scene(Frozen):
     ("lit" | "dark", light); ("clear", thing): nothing stands on or in it; ("over", "gripper", thing); ("home", "gripper").
     ("half open", drawer); ("at left" | "at right", lid); ("covered" | "uncovered", bay), uncovered only with the lid at its other end;
     ("up" | "down", lever): away from the robot, towards it; ("at", knob, "mark 1" | "mark 2" | "mark 3"), within 15°.
+    ("moving", thing). ("standing" | "lying", bar), within 10°. ("on", ring, peg); ("in", L, fixture). ("touching", a, b), both ways.
     ("upright", cup). What is in a tray is on it too. ("in", "beads", place): four fifths of them are there; what holds them is not clear.
     ("in", thing, zone): on the table there, with nine tenths of its outline. ("followed", "table"): `events` tell of every thing on the
     table that was moved ("moved", thing, "left" | "right" | "away" | "near"), once for each centimetre, or turned ("turned", thing,

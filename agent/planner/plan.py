@@ -22,22 +22,10 @@ PASSING = {"over"}
 UNDONE = 4
 """After a clause was achieved and came undone this often, the person is asked."""
 STANDING = {
-    "in",
-    "on",
-    "left of",
-    "right of",
-    "in front of",
-    "behind",
-    "next to",
-    "open",
-    "closed",
-    "lit",
-    "dark",
-    "clear",
-    "over",
-    "home",
-    "moving",
-}
+    "in", "on", "left of", "right of", "in front of", "behind", "next to", "touching", "clear", "over", "home", "moving",
+    "open", "closed", "half open", "lit", "dark", "covered", "uncovered", "at", "at left", "at right", "up", "down",
+    "upright", "standing", "lying",
+}  # fmt: skip
 """Relations of a Scene that last; other facts a skill asks for are taken for events unless the Scene has such facts."""
 MOVING = frozenset({"pick", "place", "stack"})
 OPPOSED = ({"switch", "flip"}, {"cover", "uncover"}, {"slide", "cover"}, {"slide", "uncover"})
