@@ -8,11 +8,12 @@ import pybullet
 
 from agent.types import Fact
 from sim import loose, objects, parts
-from sim.layout import Layout, arrange
+from sim.layout import Layout
 from sim.looks import paint
 from sim.meshes import cached_file
 from sim.panda import FINGERS, Panda
 from sim.parts.beads import COUNT, Beads
+from sim.poses import arrange
 from sim.world import World
 
 PartKind = TypeVar("PartKind", bound=parts.Part)

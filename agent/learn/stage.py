@@ -17,12 +17,13 @@ from sim import kinematics, truth
 from sim.backdrop import Lens, Shadows, draw, moving_backdrop
 from sim.bench import Bench, Logic
 from sim.camera import CAMERAS, Photographer
-from sim.layout import Layout, arrange
+from sim.layout import Layout
 from sim.objects import BUTTON_TRAVEL, CAP_HEIGHT, DRAWER_TRAVEL
 from sim.oracle.imagined import FULL, Imagined, Vector
 from sim.panda import FINGERS, HOME
 from sim.parts.console import KNOB_LIMIT, LEVER_SWING, MARKS, Console
 from sim.parts.store import LID_TRAVEL
+from sim.poses import arrange
 from sim.robot import RATE_HZ
 from sim.world import Bullet
 

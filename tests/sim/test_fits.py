@@ -10,9 +10,10 @@ import pytest
 from agent.errors import ConfigError
 from agent.types import Scene, Subtask
 from sim import fits, objects
-from sim.layout import arrange, read_layout
+from sim.layout import read_layout
 from sim.loose import ELL, made
 from sim.oracle import Oracle
+from sim.poses import arrange
 from sim.robot import SimRobot
 
 AT = (0.45, -0.1)

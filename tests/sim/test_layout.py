@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from agent.errors import ConfigError
-from sim.layout import REGIONS, arrange, clearance, read_layout, scene_names
+from sim.layout import REGIONS, read_layout, scene_names
 from sim.loose import HELD, HOLLOW
+from sim.poses import arrange, clearance
 from sim.robot import SimRobot
 
 
