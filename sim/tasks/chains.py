@@ -16,7 +16,8 @@ from sim.layout import read_layout
 from sim.tasks.reckoning import after, first_scene
 from sim.tasks.task import Layout, Task, Template
 
-TRIES = 40
+TRIES, PATIENCE = 40, 4
+"""How many beginnings are tried for a chain, and how many of them with the same template first."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -65,9 +66,11 @@ def draw_chains(templates: Mapping[str, Template], count: int, length: int, seed
 
 
 def draw_chain(templates: Mapping[str, Template], length: int, used: Counter[str], rng: np.random.Generator, seed: int) -> Chain:
-    """One more chain, with the templates that were used least."""
-    for _ in range(TRIES):
-        first = least_used([name for name, template in templates.items() if not template.prelude], used, rng)
+    """One more chain, with the templates that were used least; not every world has so many tasks, and not every task can come first."""
+    names = [name for name, template in templates.items() if not template.prelude]
+    order = sorted(rng.permutation(names), key=lambda name: used[name])
+    for attempt in range(TRIES):
+        first = str(order[attempt // PATIENCE % len(order)])
         start = start_of(templates[first], rng, seed)
         tasks = extend(templates, start.scene, length, used, rng, first)
         if len(tasks) == length:
