@@ -30,6 +30,8 @@ BASES = ("block", "bar", "cylinder")
 """Kinds with a flat top, where another thing can stand."""
 LEDGE, LEVEL = 0.009, 0.003
 """How much of a thing must lie on each of the two that it lies across, and how much these may differ in height, m."""
+INSIDE = 0.012
+"""How far from the edge of a zone a thing is set down, m."""
 BESIDE_IN_BOWL = 0.042
 """What is wider lies alone on a bowl's floor, m."""
 RELATIONS = ("in", "on", *BEARINGS, "next to")
@@ -126,7 +128,7 @@ def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
     x, y, _ = zone.position
     tray = zone.kind == "tray"
     height, wall = thing.size[2] / 2 + AIR + TRAY_FLOOR * tray, TRAY_WALL if tray else 0.0
-    long, wide = ((extent - max(thing.size[:2])) / 2 - wall - 0.004 for extent in zone.size[:2])
+    long, wide = (max((extent - max(thing.size[:2])) / 2 - wall - (0.004 if tray else INSIDE), 0.0) for extent in zone.size[:2])
     c, s = cos(zone.yaw), sin(zone.yaw)
     steps = [step / 2 for step in range(-2, 3)]
     spots = [Spot(x + a * long * c - b * wide * s, y + a * long * s + b * wide * c, height, zone.yaw) for a in steps for b in steps]

@@ -22,6 +22,7 @@ from sim.tasks.task import (
     within,
 )
 
+LONG_M = 0.06
 EMPTY, OPEN, CLOSED, HALF = ("empty", "gripper"), ("open", "drawer"), ("closed", "drawer"), ("half open", "drawer")
 
 
@@ -56,10 +57,19 @@ def drawn(scene: Scene, name: str, words: str, subtask: Subtask, goal: Fact) -> 
             yield Task(name, words, (subtask,), {"target": "drawer"}, (goal,), (EMPTY, was), may_move=moved_with(scene))
 
 
+def has_room(scene: Scene, thing: str) -> bool:
+    """Two things fit beside each other in the drawer; what is long fits alone."""
+    inside = within(scene, "drawer")
+    short = all(max(scene.find(name).size[:2]) < LONG_M for name in (thing, *inside))
+    return not inside or (short and len(inside) < DRAWER_HOLDS)
+
+
 def put_in_open(scene: Scene) -> Iterator[Task]:
-    if not there(scene, OPEN) or len(within(scene, "drawer")) >= DRAWER_HOLDS:
+    if not there(scene, OPEN):
         return
     for thing, needs in at_hand(scene):
+        if not has_room(scene, thing):
+            continue
         goal = ("in", thing, "drawer")
         yield Task("in the open drawer", f"put the {thing} in the drawer", fetch(scene, thing, "in", "drawer"),
                    {"thing": thing, "target": "drawer"}, (goal,), (*needs, OPEN), (goal,), moved_with(scene, thing))  # fmt: skip
@@ -67,18 +77,18 @@ def put_in_open(scene: Scene) -> Iterator[Task]:
 
 def put_in_closed(scene: Scene) -> Iterator[Task]:
     """It has to be opened first, which nobody says."""
-    if not there(scene, CLOSED) or len(within(scene, "drawer")) >= DRAWER_HOLDS:
+    if not there(scene, CLOSED):
         return
-    for thing in loose_on_table(scene):
+    for thing in (name for name in loose_on_table(scene) if has_room(scene, name)):
         plan = (opened("drawer"), pick(thing), place(thing, "in", "drawer"))
         yield Task("in the closed drawer", f"put the {thing} in the drawer", plan, {"thing": thing, "target": "drawer"},
                    (("in", thing, "drawer"),), (*standing(thing), CLOSED), may_move=moved_with(scene, thing))  # fmt: skip
 
 
 def stow(scene: Scene) -> Iterator[Task]:
-    if not there(scene, CLOSED) or len(within(scene, "drawer")) >= DRAWER_HOLDS:
+    if not there(scene, CLOSED):
         return
-    for thing in loose_on_table(scene):
+    for thing in (name for name in loose_on_table(scene) if has_room(scene, name)):
         plan = (opened("drawer"), pick(thing), place(thing, "in", "drawer"), closed("drawer"))
         yield Task("put away", f"put the {thing} in the drawer and close it", plan, {"thing": thing, "target": "drawer"},
                    (("in", thing, "drawer"), CLOSED), (*standing(thing), CLOSED), may_move=moved_with(scene, thing))  # fmt: skip
