@@ -30,9 +30,10 @@ GRIPPED = 0.002
 """A thing is gripped when the opening is no wider than it by more than this, m."""
 ELL_HOLD = (-0.012, -ELL[1] / 4)
 """Where an L is taken, in its own frame, m: on the middle of its long leg, clear of the short one."""
-ELL_HIGH, UNDER_PALM, LOWEST_HOLD = 0.007, 0.035, 0.02
-"""How far above its middle an L is taken, how far the tool centre point may be below the top of anything, and how high above the foot
-of what is low it is at least, m."""
+ELL_HIGH, UNDER_PALM = 0.007, 0.035
+"""How far above its middle an L is taken, and how far the tool centre point may be below the top of anything, m."""
+LOWEST_HOLD, BETWEEN_PADS = 0.02, 0.01
+"""How high above the foot of what is low the tool centre point is at least, where it stays so far below its top, m."""
 CUP_HOLD, SPONGE_HOLD = 0.019, 0.008
 """How far above their middle a cup and a sponge are taken, m."""
 LEANS = 0.01
@@ -69,7 +70,8 @@ def grip_height(thing: Thing) -> float:
     sponge so that beads pass under the finger tips, an L high, so that the fingers stay above the fixture that it goes into, what is
     low so that the palm clears what stands beside it, and what is tall so that the palm does not touch it."""
     higher = {"cup": CUP_HOLD, "sponge": SPONGE_HOLD, "L": ELL_HIGH}
-    return higher.get(thing.kind, max(thing.size[2] / 2 - UNDER_PALM, LOWEST_HOLD - thing.size[2] / 2, 0.0))
+    half = thing.size[2] / 2
+    return higher.get(thing.kind, max(half - UNDER_PALM, min(LOWEST_HOLD - half, half - BETWEEN_PADS), 0.0))
 
 
 def hold(thing: Thing) -> tuple[float, float]:
