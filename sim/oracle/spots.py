@@ -182,33 +182,30 @@ def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
 
 def in_between(scene: Scene, thing: Thing, one: Thing, other: Thing) -> Spot:
     """On the line between two things, nearest to its middle, where the thing and the hand have room."""
-    rest = scene.model_copy(update={"things": tuple(each for each in scene.things if each.name != thing.name)})
-    around, height = obstacles(rest), thing.size[2] / 2 + AIR
+    height = thing.size[2] / 2 + AIR
     (ax, ay, _), (bx, by, _) = one.position, other.position
     along = round(atan2(by - ay, bx - ax), 2)
     shares = [0.5 + 0.04 * step for step in (0, 1, -1, 2, -2, 3, -3, 4, -4)]
     spots = [Spot(round(ax + share * (bx - ax), 3), round(ay + share * (by - ay), 3), height, along) for share in shares]
-
-    def score(spot: Spot) -> float:
-        room_there = _score(spot, thing, around, (along, along + pi / 2))
-        return 10 * min(room_there, 0.008) + 10 * allowed(rest, spot) - hypot(spot.x - spots[0].x, spot.y - spots[0].y)
-
-    best = max(spots, key=score)
-    if _footing(best, thing, around) < 0.002 or short_of_reach(best) > 0.02:
-        raise Refused(f"There is no room between the {one.name} and the {other.name} for the {thing.name}.")
-    return best
+    return on_line(scene, thing, spots, along, f"between the {one.name} and the {other.name} for the {thing.name}")
 
 
 def in_line(scene: Scene, thing: Thing, one: Thing, other: Thing) -> Spot:
     """Beyond the other, on the line from one to the other, in a gap like theirs if thing and hand have room there."""
-    rest = scene.model_copy(update={"things": tuple(each for each in scene.things if each.name != thing.name)})
-    around, height = obstacles(rest), thing.size[2] / 2 + AIR
+    height = thing.size[2] / 2 + AIR
     (ax, ay, _), (bx, by, _) = one.position, other.position
     along = round(atan2(by - ay, bx - ax), 2)
     c, s = cos(along), sin(along)
     gaps = sorted(GAPS, key=lambda gap: abs(gap - footprint(one).gap(footprint(other))))
     steps = [_touching(thing, other, along) + gap for gap in gaps]
     spots = [Spot(round(bx + step * c, 3), round(by + step * s, 3), height, along) for step in steps]
+    return on_line(scene, thing, spots, along, f"for the {thing.name} in line with the {one.name} and the {other.name}")
+
+
+def on_line(scene: Scene, thing: Thing, spots: list[Spot], along: float, where: str) -> Spot:
+    """The first of the spots on a line in that direction, or one near it where thing and hand have more room; Refused if none will do."""
+    rest = scene.model_copy(update={"things": tuple(each for each in scene.things if each.name != thing.name)})
+    around = obstacles(rest)
 
     def score(spot: Spot) -> float:
         room_there = _score(spot, thing, around, (along, along + pi / 2))
@@ -216,7 +213,7 @@ def in_line(scene: Scene, thing: Thing, one: Thing, other: Thing) -> Spot:
 
     best = max(spots, key=score)
     if _footing(best, thing, around) < 0.002 or short_of_reach(best) > 0.02:
-        raise Refused(f"There is no room for the {thing.name} in line with the {one.name} and the {other.name}.")
+        raise Refused(f"There is no room {where}.")
     return best
 
 

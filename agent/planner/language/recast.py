@@ -87,7 +87,6 @@ SHAPES: tuple[tuple[str, Order], ...] = (
     (r"\b(?:on top of|onto|on|upon|over|to|at) ((?:the |a )?(?:\w+ )?(?:zone|area|patch|region|field|tray|platter))\b", r"in \1"),
     (r" (?:in a row|in succession|one after the other)$", ""),
     (r",? from (?:the )?bottom to (?:the )?top$", ""),
-    (r"^(?:from bottom to top|a tower|a stack) ; (.+)$", r"build a tower of \1"),
     (r"^(?:let me see you|time to|feel free to|how about you) (.+)$", r"\1"),
     (r"^see (.+)$", r"\1"),
     (r"^(?:get|let|have|make) (.+?) (?:to )?be (open|opened|closed|shut|on|off|lit|dark)$", r"\1 be \2"),
