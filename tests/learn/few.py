@@ -25,7 +25,7 @@ class Few:
         self.points = rng.random((count, 2, 3, 3)).astype(np.float32)
         self.points[..., 2] = self.points[..., 2] > 0.3
         self.task = rng.integers(0, len(self.tasks), count)
-        self.seed = np.arange(count)
+        self.seed = np.arange(count) + 1
 
     def __len__(self) -> int:
         return len(self.state)

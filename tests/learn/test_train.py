@@ -23,7 +23,7 @@ from agent.learn.learner import Choices, SmallLearner
 from agent.learn.schedule import Average, choose_precision, learning_rate
 from agent.learn.start import Order, read_order, train
 from agent.learn.team import Alone, run_team
-from agent.learn.train import Plan, Training, strike
+from agent.learn.train import HELD_OUT, Plan, Training, held_out, strike
 from tests.learn.few import Few
 
 TINY = SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3)
@@ -49,6 +49,13 @@ def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------------
+
+
+def test_about_one_world_of_so_many_is_held_out_however_seeds_are_drawn() -> None:
+    shards = (10_000_000 + 1000 * np.arange(800)[:, None] + np.arange(8)).ravel()  # as `saydo collect` draws them
+    for seeds in (shards, np.arange(6000), 500_000_000 + 40 * np.arange(6000)):
+        assert 0.6 < held_out(seeds).mean() * HELD_OUT < 1.4
+    assert (held_out(np.repeat(shards, 2)) == np.repeat(held_out(shards), 2)).all()
 
 
 @pytest.mark.parametrize("family", ["pi0", "pi0-small", "rdt"])
@@ -95,7 +102,7 @@ def test_another_seed_is_another_run(tmp_path: Path) -> None:
 
 def test_training_fits_what_it_is_shown(tmp_path: Path) -> None:
     data = Few(8)
-    data.seed = np.zeros(8, int)  # nothing held out
+    data.seed = np.ones(8, int)  # nothing held out
     run = training(tmp_path, data=data, samples=8 * 120, rate=5e-3, decay=0.9)
     batch = data.batch(np.arange(8))
     before = run.learner.check(batch)["error_cm"]
