@@ -17,7 +17,7 @@ from pydantic import TypeAdapter
 from agent.config import Config
 from agent.errors import ConfigError, RecordError, SaydoError
 from agent.executor.executor import Executor
-from agent.executor.policies import make_policy, named_class
+from agent.executor.policies import make_policy, named_class, weights_of
 from agent.executor.record import Recorder
 from agent.executor.run import Run
 from agent.executor.safety import Guard
@@ -308,6 +308,7 @@ def about(config: Config, local: bool, disturbances: Sequence[Any]) -> dict[str,
         "scene": config.robot.scene,
         "seed": config.robot.seed,
         "policy": config.policy.name,
+        **({"weights": weights} if (weights := weights_of(config.policy)) else {}),
         "served": "in this process" if local else "Ray Serve",
         "disturbances": [d.model_dump(mode="json") for d in disturbances],
         "config": config.model_dump(mode="json"),

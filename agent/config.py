@@ -36,11 +36,15 @@ class PolicyConfig(Section):
     name: str
     """oracle, pi0, rdt, or `module:Class` of a policy that passes `agent.testing.check_policy`."""
     checkpoint: Path | None
+    """A folder of weights; None: those that ship, for a policy that has some."""
+    otherwise: str | None = None
+    """Another policy, for what a learned one was not trained for; None: the learned one has to try."""
 
     @property
     def label(self) -> str:
         """Tells apart what is served: a server is used again only for the same policy with the same weights."""
-        return f"{self.name} ({self.checkpoint.resolve()})" if self.checkpoint else self.name
+        named = f"{self.name} ({self.checkpoint.resolve()})" if self.checkpoint else self.name
+        return f"{named}, otherwise {self.otherwise}" if self.otherwise and self.otherwise != self.name else named
 
 
 class ExecutorConfig(Section):

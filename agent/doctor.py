@@ -5,16 +5,15 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from importlib.metadata import PackageNotFoundError, requires, version
-from pathlib import Path
 
 from packaging.requirements import Requirement
 
-from agent.config import SHIPPED, Config
+from agent.config import Config
 from agent.errors import SaydoError
+from agent.executor.policies import WEIGHTS
 from agent.types import Frozen
 
 NEEDED_GIB = 1.0
-WEIGHTS = SHIPPED.parent / "weights"
 
 
 class Row(Frozen):
@@ -133,8 +132,14 @@ def model_server(config: Config) -> Iterator[Row]:
 
 
 def weights(config: Config) -> Iterator[Row]:
-    files = sorted(Path(WEIGHTS).glob("*.safetensors"))
-    if not files:
+    """Each policy that ships, loaded, which compares its hash with the one in its card."""
+    from agent.executor.models.small_files import is_small, load_small
+
+    folders = [folder for folder in sorted(WEIGHTS.glob("*")) if is_small(folder)]
+    if not folders:
         yield Row(name="weights", ok=True, found=f"none shipped; policy '{config.policy.name}' needs none")
-    for file in files:
-        yield Row(name=f"weights {file.stem}", ok=True, found=f"{file.stat().st_size / 2**20:.1f} MiB")
+    for folder in folders:
+        small = load_small(folder)
+        count = sum(weight.numel() for weight in small.model.parameters())
+        skills = ", ".join(small.trained.get("taught", {}).get("skills", ())) or "skills not told"
+        yield Row(name=f"weights {folder.name}", ok=True, found=f"{small.config.family}, {count / 1e6:.1f} M parameters: {skills}")

@@ -196,6 +196,8 @@ class Chunk:
     """float32[H, A], named by RobotSpec.action."""
     timing: Mapping[str, float] = field(default_factory=dict)
     """ms by stage, as measured where it happened: {"infer_ms": 3.1, "trip_ms": 3.6}."""
+    by: str = ""
+    """Which policy made it, where several share the work."""
 
     def __post_init__(self) -> None:
         if self.actions.ndim != 2 or len(self.actions) == 0 or self.actions.dtype != np.float32:

@@ -84,6 +84,7 @@ def listed(names: str | None) -> tuple[str, ...] | None:
 def measure(kind: str, config: Path | None, protocol: str | None, out: Path | None, local: bool, workers: int, as_json: bool,
             **changes: Any) -> None:  # fmt: skip
     """Evaluate by a protocol with changes set over it, with a progress bar, and print what came of it."""
+    from agent.evaluate.episodes import trained_for, with_weights
     from agent.evaluate.runner import evaluate, every_row, new_folder
 
     settings = load_config(config)
@@ -91,7 +92,7 @@ def measure(kind: str, config: Path | None, protocol: str | None, out: Path | No
     wanted = load_protocol(protocol or kind, **{"policy": settings.policy.name, "checkpoint": settings.policy.checkpoint} | given(changes))
     if wanted.kind != kind:
         raise ConfigError(f"The protocol '{wanted.name}' is for `saydo eval {wanted.kind}`, not {kind}.")
-    wanted = every_row(wanted, settings) if whole else wanted
+    wanted = with_weights(trained_for(every_row(wanted, settings) if whole else wanted, settings))
     folder = out or new_folder(wanted, settings.runs.folder)
     console = Console(stderr=as_json)
     columns = (TextColumn("  {task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())

@@ -10,11 +10,13 @@ from typing import Any
 
 from agent.config import Config, PolicyConfig
 from agent.demo import Demo, load_demo, play, shipped_demos
+from agent.errors import ConfigError
 from agent.evaluate.faults import Wanderer
 from agent.evaluate.protocol import Fault, Protocol, Row, same_rows
 from agent.evaluate.rollout import PLANNING, Line, Stage
 from agent.evaluate.wrong import bound, changed, crowded, fits
-from agent.executor.policies import make_policy
+from agent.executor.divided import Learned
+from agent.executor.policies import checkpoint_of, make_policy, sha256_of
 from agent.types import Fact, Frozen, Policy, Scene
 from sim.language import say
 from sim.robot import PANDA
@@ -71,6 +73,27 @@ def disturbed(protocol: Protocol, rows: list[Row], names: list[str]) -> list[Epi
 def chosen(protocol: Protocol) -> dict[str, Template]:
     """The protocol's templates."""
     return {name: template(name) for name in protocol.templates} if protocol.templates else templates()
+
+
+def with_weights(protocol: Protocol) -> Protocol:
+    """The protocol with the hash of the weights that its policy will have, and so a figure with the weights that it is of."""
+    folder = checkpoint_of(PolicyConfig(name=protocol.policy, checkpoint=protocol.checkpoint))
+    return protocol.model_copy(update={"weights": sha256_of(folder)}) if folder else protocol
+
+
+def trained_for(protocol: Protocol, config: Config) -> Protocol:
+    """The protocol with the templates that a learned policy was trained for; unchanged where templates are named, or the policy does not
+    tell. ConfigError if there are none."""
+    if protocol.templates or protocol.kind not in ("skills", "chains"):
+        return protocol
+    policy = policy_of(protocol, config, "plan", protocol.seed_base)
+    if not isinstance(policy, Learned):
+        return protocol
+    starts = {name: draw_start(one, protocol.seed_base) for name, one in templates().items()}
+    known = [name for name, (start, task) in starts.items() if all(policy.knows(step, start.scene) for step in task.plan)]
+    if not known:
+        raise ConfigError(f"The policy '{protocol.policy}' was trained for none of the templates. Name some: --templates.")
+    return protocol.model_copy(update={"templates": tuple(known)})
 
 
 def play_episode(protocol: Protocol, config: Config, episode: Episode) -> Line:

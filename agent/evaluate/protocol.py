@@ -120,6 +120,8 @@ class Protocol(Frozen):
     about: str = ""
     policy: str = "oracle"
     checkpoint: Path | None = None
+    weights: str | None = None
+    """Their sha256, where the policy is a small one; found out when it is played."""
     rows: tuple[Row, ...] = Field(("plan",), min_length=1)
     templates: tuple[str, ...] = ()
     """Task templates, or demos; none: all there are."""

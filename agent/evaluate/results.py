@@ -24,15 +24,19 @@ def summed_up(protocol: Protocol, lines: Sequence[Line]) -> dict[str, Any]:
 
 
 def rate(lines: Sequence[Line]) -> Line:
-    """Success rate with Wilson's 95 % interval; ticks to success (median); steps that failed on the way."""
+    """Success rate with Wilson's 95 % interval; ticks and chunks to success (medians); steps that failed on the way; ms in the model for a
+    chunk; share of episodes in which something was taken or moved that the task is not about."""
     n = len(lines)
     results = [result for line in lines for result in line["results"]]
+    chunks = [result["chunks"] for result in results if result["success"]]
     held = [result["held"] for result in results if result["held"] is not None]
     first = sum(bool(line["results"]) and all(result["first"] is not None for result in line["results"]) for line in lines)
     return {
         **share(sum(line["success"] for line in lines), n),
         "first_instant": first / n if n else 0.0, "progress": mean(result["progress"] for result in results),
         "ticks": float(np.median(held)) if held else None, "failed_steps": sum(result["failed_steps"] for result in results),
+        "chunks": float(np.median(chunks)) if chunks else None, "chunk_ms": mean(result["chunk_ms"] for result in results),
+        "wrong": mean(bool(result["wrong"]) for result in results),
     }  # fmt: skip
 
 

@@ -5,6 +5,7 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
+from math import dist
 from typing import Any
 
 from PIL import Image
@@ -26,7 +27,7 @@ from agent.types import Array, Chunk, Observation, Policy, Robot, Scene, Subtask
 from sim.disturb import Disturbance
 from sim.robot import SimRobot
 from sim.tasks.chains import Start
-from sim.tasks.referee import Referee, touched
+from sim.tasks.referee import STRAY_M, WATCHED, Referee, touched
 from sim.tasks.task import Task
 
 BY_PLAN, PLANNING = ("oracle", "plan"), ("planner", "recovery", "oracle-skills")
@@ -56,6 +57,8 @@ class Watched:
         self.robot, self.spec = robot, robot.spec
         self.referee: Referee | None = None
         self.deadline = 0
+        self.grasped: set[str] = set()
+        """What was in the hand since the task began."""
 
     def scene(self) -> Scene:
         scene = self.robot.observe(()).scene
@@ -63,7 +66,7 @@ class Watched:
         return scene
 
     def watch(self, referee: Referee, ticks: int) -> None:
-        self.referee, self.deadline = referee, self.robot.tick + ticks
+        self.referee, self.deadline, self.grasped = referee, self.robot.tick + ticks, set()
 
     def over(self) -> str | None:
         """Why the task is over: done, or out of time; None while it goes on."""
@@ -86,7 +89,18 @@ class Watched:
 
     def _look(self) -> None:
         if self.referee is not None:
-            self.referee.look(self.scene(), touched(self.robot))
+            scene = self.scene()
+            if scene.holding is not None:
+                self.grasped.add(scene.holding)
+            self.referee.look(scene, touched(self.robot))
+
+    def wrong(self) -> list[str]:
+        """Things that the task is not about and that were in the hand, or have been moved by more than 3 cm."""
+        assert self.referee is not None
+        start, now = self.referee.start, self.scene()
+        moved = {thing.name for thing in now.things if thing.kind in WATCHED
+                 and dist(thing.position, start.find(thing.name).position) > STRAY_M}  # fmt: skip
+        return sorted((moved | (self.grasped - {start.holding})) - self.referee.excused)
 
 
 @dataclass
@@ -99,6 +113,16 @@ class Tally:
     last: Subtask | None = None
     """The last subtask that ended as done."""
     steps: list[str] = field(default_factory=list)
+    chunks: int = 0
+    chunk_ms: float = 0.0
+    """Of all chunks together: in the model, as far as the policy tells, else until its answer was there."""
+
+    def hear(self, kind: str, **fields: Any) -> None:
+        """What the executor tells."""
+        if kind == "chunk":
+            timing = fields["timing"]
+            self.chunks += 1
+            self.chunk_ms += timing.get("model_ms", timing["answer_ms"])
 
 
 class Stage:
@@ -125,7 +149,7 @@ class Stage:
         tally = Tally()
         with ExitStack() as stack:
             mailbox = Mailbox()
-            executor = self._executor(mailbox, [then[1]] if then else [])
+            executor = self._executor(mailbox, [then[1]] if then else [], tally)
             stack.callback(executor.close)
             if self.row in PLANNING:
                 self._by_planner(executor, mailbox, words, tally)
@@ -153,14 +177,14 @@ class Stage:
     def close(self) -> None:
         self.robot.close()
 
-    def _executor(self, mailbox: Mailbox, sayings: Sequence[Saying]) -> Executor:
+    def _executor(self, mailbox: Mailbox, sayings: Sequence[Saying], tally: Tally) -> Executor:
         body: Robot = Interrupting(self.watched, mailbox, sayings) if sayings else self.watched
         body = troubled(Guard(body, self.config.guard), self.fault, self.seed, self.policy.spec.sees_scene)
         settings = self.config.executor
         if self.fault.delay_ticks:
             rows = min(settings.rows, self.policy.spec.horizon - self.fault.delay_ticks)
             settings = settings.model_copy(update={"delay_ticks": self.fault.delay_ticks, "rows": rows})
-        return Executor(body, self.policy, settings)
+        return Executor(body, self.policy, settings, tally.hear)
 
     def _by_plan(self, executor: Executor, plan: Sequence[Subtask], tally: Tally) -> None:
         for subtask in plan:
@@ -226,6 +250,7 @@ class Stage:
             "template": task.template, "words": words, "success": success, "first": verdict.first, "held": verdict.held,
             "progress": round(verdict.progress, 3), "ticks": self.robot.tick - start.tick, "why": clip_text(why, 300), "unmet": list(unmet),
             "steps": tally.steps, "decisions": tally.decisions, "failed_steps": tally.failed_steps, "began": start.tick,
+            "wrong": self.watched.wrong(), "chunks": tally.chunks, "chunk_ms": round(tally.chunk_ms / max(tally.chunks, 1), 2),
         }  # fmt: skip
 
 

@@ -246,8 +246,9 @@ class Motion:
             return self._tell("chunk_dropped", tick=tick, asked=asked.tick, how=entry.kind, why=entry.why)
         seam = {"seam_m": round(entry.seam_m, 4), "seam_rad": round(entry.seam_rad, 4)} if entry.seam_m or entry.seam_rad else {}
         timing = {**chunk.timing, "answer_ms": round(answer.ms, 2)}
+        more = {**seam, **({"by": chunk.by} if chunk.by else {})}
         rows = len(chunk.actions)
-        self._tell("chunk", tick=tick, asked=asked.tick, arrived=tick, start=chunk.start, row=entry.row, rows=rows, timing=timing, **seam)
+        self._tell("chunk", tick=tick, asked=asked.tick, arrived=tick, start=chunk.start, row=entry.row, rows=rows, timing=timing, **more)
 
     def _fault(self, why: str) -> None:
         self._abandon()

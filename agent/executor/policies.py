@@ -1,12 +1,14 @@
 """Name → policy. Built in by name, your own as `module:Class`; a light module, so that a serving process starts quickly."""
 
 import importlib
+import json
 import sys
 from pathlib import Path
 from typing import Any
 
 from agent.config import PolicyConfig
 from agent.errors import ConfigError, hint
+from agent.executor.divided import Divided, Learned
 from agent.types import Policy
 
 BUILT_IN = {
@@ -15,20 +17,54 @@ BUILT_IN = {
     "rdt": "agent.executor.models.rdt_policy:rdt_policy",
 }
 NEED_CHECKPOINT = {"pi0", "rdt"}
+WEIGHTS = Path(__file__).parents[2] / "weights"
+"""The policies that ship, each in a folder of its name."""
 
 
 def make_policy(config: PolicyConfig) -> Policy:
-    """The policy that `config` names; a checkpoint, where one is given, is handed to its class as `checkpoint=`."""
+    """The policy that `config` names; a checkpoint, where there is one, is handed to its class as `checkpoint=`. A learned policy shares
+    the work with `config.otherwise`."""
+    policy = _make(config)
+    if config.otherwise is None or config.otherwise == config.name or not isinstance(policy, Learned):
+        return policy
+    return Divided(policy, _make(PolicyConfig(name=config.otherwise, checkpoint=None)))
+
+
+def checkpoint_of(config: PolicyConfig) -> Path | None:
+    """The folder of weights that is used: the one that is named, else the one that ships for this policy, if there is one."""
+    shipped = WEIGHTS / config.name
+    return config.checkpoint or (shipped if (shipped / "config.json").is_file() else None)
+
+
+def weights_of(config: PolicyConfig) -> str | None:
+    """Which weights these are, for records: the folder and the beginning of their sha256. None without weights."""
+    folder = checkpoint_of(config)
+    if folder is None:
+        return None
+    sha256 = sha256_of(folder)
+    return f"{folder} (sha256 {sha256[:12]})" if sha256 else str(folder)
+
+
+def sha256_of(folder: Path) -> str | None:
+    """Of the weights in a small policy's folder, as its card has it; None for others."""
+    try:
+        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["sha256"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _make(config: PolicyConfig) -> Policy:
     if config.name not in BUILT_IN and ":" not in config.name:
         raise ConfigError(
             f"policy.name: there is no policy '{config.name}'. Built in: {', '.join(BUILT_IN)}; or your own as module:Class."
             f"{hint(config.name, BUILT_IN)}"
         )
-    if config.name in NEED_CHECKPOINT and config.checkpoint is None:
+    checkpoint = checkpoint_of(config)
+    if config.name in NEED_CHECKPOINT and checkpoint is None:
         raise ConfigError(
             f"policy.name: '{config.name}' needs a checkpoint folder. Give --checkpoint DIR or policy.checkpoint in config.yaml."
         )
-    options: dict[str, Any] = {"checkpoint": config.checkpoint} if config.checkpoint else {}
+    options: dict[str, Any] = {"checkpoint": checkpoint} if checkpoint else {}
     policy = named_class(BUILT_IN.get(config.name, config.name), "policy.name")(**options)
     if not isinstance(policy, Policy):
         raise ConfigError(f"policy.name: {config.name} is not a policy: it needs `spec` and `predict(observation, subtask)`.")

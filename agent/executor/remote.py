@@ -5,6 +5,7 @@ import os
 import threading
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from types import TracebackType
 from typing import Any, Self
 
@@ -75,7 +76,7 @@ class RemotePolicy:
             trip_ms = 1e3 * (time.perf_counter() - started)
         finally:
             self._lock.release()
-        return Chunk(chunk.start, chunk.actions, {**chunk.timing, "trip_ms": trip_ms})
+        return replace(chunk, timing={**chunk.timing, "trip_ms": trip_ms})
 
     def close(self) -> None:
         """Leave the server. A later `predict` would connect again."""

@@ -7,7 +7,7 @@ under openpi's keys, so that its clients and servers are understood as they are;
     request   {"observation/state": float32[S], "observation/image/<camera>": uint8[h, w, 3], "prompt": str,
                "_saydo": {"seq", "tick", "time", "subtask": {…}, "scene": JSON or nil, "promised"?: float32[d, A]}}
     reply     {"actions": float32[H, A], "policy_timing": {…, "infer_ms"}, "server_timing": {"infer_ms", "queue_ms", "prev_total_ms"},
-               "_saydo": {"seq", "tick"}}
+               "_saydo": {"seq", "tick", "by"?}}
     trouble   one text frame with one sentence, then the connection is closed with code 1011
 
 Source of the format: `openpi_client` and openpi's `WebsocketPolicyServer`, as recorded in tests/fixtures/wire.
@@ -226,7 +226,7 @@ def write_reply(chunk: Chunk, seq: int | None, server_timing: Mapping[str, float
     policy_timing = {"infer_ms": float(server_timing["infer_ms"]), **{stage: float(ms) for stage, ms in chunk.timing.items()}}
     values: dict[str, Any] = {"actions": chunk.actions, "policy_timing": policy_timing, "server_timing": dict(server_timing)}
     if seq is not None:
-        values[EXTRAS] = {"seq": seq, "tick": int(chunk.start)}
+        values[EXTRAS] = {"seq": seq, "tick": int(chunk.start), **({"by": chunk.by} if chunk.by else {})}
     return pack(values)
 
 
@@ -237,13 +237,13 @@ def read_reply(values: Any, spec: PolicySpec, tick: int) -> tuple[int, Chunk]:
     extras, stages, server = (values.get(key) or {} for key in (EXTRAS, "policy_timing", "server_timing"))
     try:
         timing = {str(stage): float(ms) for stage, ms in {**stages, **server}.items() if stage != "prev_total_ms"}
-        seq, start = int(extras.get("seq", -1)), int(extras.get("tick", tick))
+        seq, start, by = int(extras.get("seq", -1)), int(extras.get("tick", tick)), str(extras.get("by", ""))
     except (AttributeError, TypeError, ValueError) as error:
         raise PolicyError(f"The server of policy '{spec.name}' sent a reply that cannot be read ({error}).") from error
     actions = values["actions"]
     if actions.ndim != 2 or not len(actions) or actions.dtype.kind != "f":
         raise PolicyError(f"Policy '{spec.name}' must answer float32[H ≥ 1, {len(spec.action)}]; it answered {_name(actions)}.")
-    return seq, Chunk(start, _float32(actions), timing)
+    return seq, Chunk(start, _float32(actions), timing, by)
 
 
 def check_chunk(chunk: Chunk, spec: PolicySpec, tick: int) -> Chunk:

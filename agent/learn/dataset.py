@@ -27,6 +27,7 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from agent.errors import RecordError
+from agent.learn.recipe import Recipe
 from agent.types import Array
 
 VIEWS = ("front", "wrist")
@@ -113,6 +114,17 @@ class Samples:
         columns = {name: self.column(name) for name in names}
         return {name: {"min": a.min(0), "max": a.max(0), "mean": a.mean(0, dtype=float), "std": a.std(0, dtype=float)}
                 for name, a in columns.items()}  # fmt: skip
+
+    @property
+    def taught(self) -> dict[str, Any]:
+        """What can be learned from these data, for the card of a policy: skills; by which recipe, and which kinds of things its scenes
+        have, where `saydo collect` left a note of that."""
+        note = self.folder / "recipe.json"
+        if not note.is_file():
+            return {"skills": self.skills}
+        recipe = Recipe.model_validate_json(note.read_text(encoding="utf-8"))
+        seeds = {name: about["made"]["seed_base"] for name, about in self.sets.items()}
+        return {"recipe": recipe.name, "recipe_sha256": recipe.sha256, "skills": self.skills, "kinds": recipe.kinds, "seed_bases": seeds}
 
     def column(self, name: str) -> Array:
         """A feature over all frames, [N, …]: numbers as they are, skill, look and kind as indices, `task` into `tasks`. No pictures."""

@@ -41,6 +41,9 @@ class Demonstrations(Protocol):
 
     def column(self, name: str) -> Any: ...
 
+    @property
+    def taught(self) -> dict[str, Any]: ...
+
 
 class Learner(Protocol):
     """Something that can be trained."""

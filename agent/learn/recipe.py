@@ -17,11 +17,13 @@ from agent.errors import ConfigError, hint
 from agent.skills.tabletop import Relation
 from agent.types import Frozen
 from sim.looks import HELD_OUT, LOOKS
-from sim.loose import names
+from sim.loose import made, names
 from sim.objects import COLOURS
 from sim.oracle import MOVES
 
 SHIPPED = Path(__file__).parent / "recipes"
+COMES_WITH = {"button": "light", "lever": "lamp", "lid": "bay"}
+"""Fixture → what else is there with it."""
 TRAINED_LOOKS = tuple(look for look in LOOKS if look != HELD_OUT)
 
 
@@ -97,6 +99,12 @@ class Recipe(Frozen):
             if not 0 <= least <= most:
                 raise ValueError(f"'{kind}' should say the least and the most, as [1, 3]")
         return things
+
+    @property
+    def kinds(self) -> list[str]:
+        """Kinds of things that its scenes have, as a Scene calls them."""
+        loose = {made(name).kind for name in names() if kind_of(name) in self.things}
+        return sorted({"table", *loose, *self.fixtures, *(COMES_WITH[name] for name in self.fixtures if name in COMES_WITH)})
 
     @property
     def sha256(self) -> str:

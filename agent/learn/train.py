@@ -226,7 +226,8 @@ class Training:
         part = self.out / "state.pt.part"
         torch.save(state, part)
         os.replace(part, self.out / "state.pt")
-        said = {"plan": asdict(self.plan), "progress": asdict(self.at), "frames": len(self.data), "threads": self.team.size}
+        said = {"taught": self.data.taught, "frames": len(self.data), "plan": asdict(self.plan), "progress": asdict(self.at),
+                "processes": self.team.size, "torch": torch.__version__}  # fmt: skip
         self.learner.export(self.out / "policy", self.average.tensors(self.model), said)
         draw_curves(self.out)
 

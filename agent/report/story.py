@@ -47,6 +47,11 @@ class StepStory:
     marks: list[Event] = field(default_factory=list)
 
     @property
+    def by(self) -> str:
+        """Which of several policies made its chunks; empty where there is but one."""
+        return " and ".join(dict.fromkeys(chunk["by"] for chunk in self.chunks if chunk.get("by")))
+
+    @property
     def status(self) -> str:
         return self.outcome["status"] if self.outcome else "cut off"
 

@@ -27,6 +27,10 @@ class Few:
         self.task = rng.integers(0, len(self.tasks), count)
         self.seed = np.arange(count) + 1
 
+    @property
+    def taught(self) -> dict[str, Any]:
+        return {"skills": ["pick", "place"]}
+
     def __len__(self) -> int:
         return len(self.state)
 

@@ -54,11 +54,13 @@ class Remembered(NamedTuple):
     expert: list[fast.Folded]
     at: fast.Waves
     """Of the action tokens."""
+    told: Tensor | None
+    """[B, 1, D], added to every action token; None without pointing."""
 
     def repeat(self, times: int) -> Remembered:
         """For so many draws of each sample, draw by draw."""
         at = self.at if len(self.at.cos) == 1 else fast.Waves(*(part.repeat(times, 1, 1) for part in self.at))
-        return Remembered(self.memory.repeat(times), self.expert, at)
+        return Remembered(self.memory.repeat(times), self.expert, at, None if self.told is None else self.told.repeat(times, 1, 1))
 
 
 class SmallPi0(Pi0):
@@ -73,8 +75,8 @@ class SmallPi0(Pi0):
         nn.init.normal_(self.trunk.vlm.embedding.weight, std=1 / math.sqrt(config.width))
         if config.pointing:
             self.pointer = Pointer(config, config.width)
-            told = config.points + config.state
-            self.point_in = nn.Sequential(nn.Linear(told, config.width), nn.GELU(approximate="tanh"), nn.Linear(config.width, config.width))
+            told, wide = config.points + config.state + config.width, 2 * config.width
+            self.point_in = nn.Sequential(nn.Linear(told, wide), nn.GELU(approximate="tanh"), nn.Linear(wide, wide))
 
     def train(self, mode: bool = True) -> SmallPi0:
         """Entering either mode forgets the folded weights, which `eval` then keeps from chunk to chunk."""
@@ -101,14 +103,17 @@ class SmallPi0(Pi0):
         wide, narrow = self.folded()
         memory, layers = fast.prefill(prefix, wide, self.waves(positions), self.small.heads,
                                       None if valid is None else fast.padding_bias(valid))  # fmt: skip
-        token, pointing = self.embed_state(senses.state), None
+        token, pointing, told = self.embed_state(senses.state), None, None
         if self.small.pointing:
-            pointing = self.pointer(layers[self.small.tap - 1][:, : seen.shape[1]])
-            told = torch.cat([pointing.place.flatten(1), senses.state], dim=1)
-            token = token + self.point_in(told)[:, None]
+            read = layers[self.small.tap - 1]
+            pointing = self.pointer(read[:, : seen.shape[1]])
+            words = mean_words(read[:, seen.shape[1] :], senses.valid)
+            found = self.point_in(torch.cat([pointing.place.flatten(1), senses.state, words], dim=1))
+            to_state, told = found[:, None].chunk(2, dim=-1)
+            token = token + to_state
         longer = fast.extend(memory, token, narrow, self.waves(after), self.small.heads, keep=True)[1]
         actions = after + 1 + torch.arange(self.horizon, device=prefix.device)
-        return Remembered(longer, narrow, self.waves(actions)), pointing
+        return Remembered(longer, narrow, self.waves(actions), told), pointing
 
     def waves(self, positions: Tensor) -> fast.Waves:
         """positions int[B or 1, T]."""
@@ -116,7 +121,9 @@ class SmallPi0(Pi0):
 
     def clean(self, seen: Remembered, x: Tensor, condition: StepCondition) -> Tensor:
         """The clean actions that x [B, H, A] is believed to come from, float32[B, H, A]."""
-        hidden = fast.extend(seen.memory, self.embed_actions(x, condition), seen.expert, seen.at, self.small.heads)[0]
+        tokens = self.embed_actions(x, condition)
+        tokens = tokens if seen.told is None else tokens + seen.told
+        hidden = fast.extend(seen.memory, tokens, seen.expert, seen.at, self.small.heads)[0]
         return self.read_out(self.trunk.expert.norm(hidden)[0])
 
     def at_times(self, t: Tensor, given: Tensor) -> StepCondition:
@@ -155,4 +162,12 @@ class SmallPi0(Pi0):
         return euler(field, noise, times, guide, noise_at=1)
 
 
-__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "shape"]
+def mean_words(words: Tensor, valid: Tensor | None) -> Tensor:
+    """[B, L, D] → [B, D], over the real ones."""
+    if valid is None:
+        return words.mean(1)
+    share = valid.to(words.dtype)[..., None]
+    return (words * share).sum(1) / share.sum(1).clamp(min=1)
+
+
+__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "mean_words", "shape"]

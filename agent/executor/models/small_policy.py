@@ -21,7 +21,7 @@ from agent.executor.models.small_files import Small, load_small
 from agent.executor.models.small_rdt import SmallRDT
 from agent.executor.models.small_space import RATE_HZ
 from agent.executor.robots import PANDA
-from agent.types import Array, Chunk, Observation, Subtask
+from agent.types import Array, Chunk, Observation, Scene, Subtask
 
 
 class SmallPolicy:
@@ -58,6 +58,13 @@ class SmallPolicy:
         rows = self.sample(senses, noise.to(self.device), guide)[0, : self.horizon].float().cpu().numpy()
         timing = {"prepare_ms": 1000 * (ready - started), "model_ms": 1000 * (time.perf_counter() - ready)}
         return Chunk(observation.tick, self.small.space.chunk(rows, observation.state, self.rate_hz), timing)
+
+    def knows(self, subtask: Subtask, scene: Scene | None) -> bool:
+        """Was it trained for this: the skill, every word of the sentence, and all kinds of things that are there (if that is known)?"""
+        taught = self.small.trained.get("taught", {})
+        skills, kinds = taught.get("skills"), taught.get("kinds")
+        strange = scene is not None and kinds is not None and any(thing.kind not in kinds for thing in scene.things)
+        return (skills is None or subtask.skill in skills) and not strange and self.small.vocabulary.knows(subtask.words)
 
     def senses(self, observation: Observation, words: str) -> Senses:
         """What the network is given, a batch of one."""

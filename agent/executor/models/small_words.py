@@ -52,6 +52,10 @@ class Vocabulary:
     def _places(self) -> dict[str, int]:
         return {word: place for place, word in enumerate(self.words, start=len(SPECIAL))}
 
+    def knows(self, sentence: str) -> bool:
+        """Every word of it?"""
+        return all(word in self._places for word in split(sentence))
+
     def encode(self, sentences: Sequence[str]) -> tuple[Tensor, Tensor]:
         """int64[B, L] and bool[B, L], True for a real word; L is that of the longest sentence, at least 1. Silence is one unknown word."""
         rows = [[self._places.get(word, UNKNOWN) for word in split(sentence)[: self.most]] or [UNKNOWN] for sentence in sentences]

@@ -12,7 +12,7 @@ from agent.executor.models.pi0 import Pi0
 from agent.executor.models.sampling import Guide
 from agent.executor.models.small import GREY, Pointer, Pointing, Senses, SmallConfig, pointing_error
 from agent.executor.models.small_files import is_small, load_small, save_small
-from agent.executor.models.small_pi0 import SmallPi0, as_inputs
+from agent.executor.models.small_pi0 import SmallPi0, as_inputs, mean_words
 from agent.executor.models.small_rdt import GIVEN, SmallRDT, with_given
 from tests.executor.models.small_models import draws, senses, tiny_small
 
@@ -144,7 +144,7 @@ def test_words_pixels_and_state_all_matter(family: str) -> None:
         assert not torch.allclose(made(small, other, noise), answer, atol=1e-5)
 
 
-def test_the_trunk_in_fewer_operations_gives_the_numbers_of_pi0s_own() -> None:
+def test_the_trunk_in_fewer_operations_gives_the_numbers_of_pi0s_own(monkeypatch: pytest.MonkeyPatch) -> None:
     """Prefill, state token and actions through paligemma.Trunk, with padded sentences, against what the small model does."""
     small = tiny_small("pi0")
     model, told, x = small.model, senses(small, 3), noise_for(small, 3)
@@ -157,10 +157,22 @@ def test_the_trunk_in_fewer_operations_gives_the_numbers_of_pi0s_own() -> None:
         layers: list[torch.Tensor] = []
         eyes = model.see(told.images)
         cache = model.trunk.prefill(*model.embed_prefix(eyes, as_inputs(told)), layers)
-        place = model.pointer(layers[model.small.tap - 1][:, : eyes.shape[1]]).place
-        token = model.embed_state(told.state) + model.point_in(torch.cat([place.flatten(1), told.state], 1))[:, None]
-        cache = model.trunk.extend(cache, token, model.trunk.expert.modulate(None))[1]
-        torch.testing.assert_close(model.clean(seen, x, condition), Pi0.velocity(model, cache, x, condition), atol=1e-4, rtol=1e-4)
+        read = layers[model.small.tap - 1]
+        place = model.pointer(read[:, : eyes.shape[1]]).place
+        words = mean_words(read[:, eyes.shape[1] :], told.valid)
+        to_state, to_rows = model.point_in(torch.cat([place.flatten(1), told.state, words], 1))[:, None].chunk(2, dim=-1)
+        cache = model.trunk.extend(cache, model.embed_state(told.state) + to_state, model.trunk.expert.modulate(None))[1]
+        embed = model.embed_actions
+        monkeypatch.setattr(model, "embed_actions", lambda x, condition: embed(x, condition) + to_rows)
+        whole = Pi0.velocity(model, cache, x, condition)
+        monkeypatch.undo()
+        torch.testing.assert_close(model.clean(seen, x, condition), whole, atol=1e-4, rtol=1e-4)
+
+
+def test_words_are_averaged_over_the_real_ones() -> None:
+    words, valid = torch.randn(2, 3, 4), torch.tensor([[True, True, False], [True, False, False]])
+    torch.testing.assert_close(mean_words(words, valid), torch.stack([words[0, :2].mean(0), words[1, 0]]))
+    torch.testing.assert_close(mean_words(words, None), words.mean(1))
 
 
 def test_weights_that_change_are_folded_anew() -> None:
