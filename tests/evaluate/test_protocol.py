@@ -1,13 +1,19 @@
 """Protocols: what ships is valid, what is wrong is said, equal contents have equal hashes."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
+from agent.config import load_config
 from agent.errors import ConfigError
-from agent.evaluate.episodes import episodes_of
-from agent.evaluate.protocol import KINDS, ROWS, RULES, Cameras, load_protocol, perturbations_named, protocol_names, same_rows
+from agent.evaluate.episodes import episodes_of, trained_for, with_weights
+from agent.evaluate.protocol import KINDS, ROWS, RULES, Cameras, Protocol, load_protocol, perturbations_named, protocol_names, same_rows
+from agent.executor.models.small_files import digest, save_small
+from agent.executor.models.small_words import Vocabulary
+from agent.learn.recipe import load_recipe
 from sim.tasks import templates
+from tests.executor.models.small_models import tiny_small
 
 
 def test_every_kind_ships_with_a_protocol_and_all_of_them_come_to_episodes() -> None:
@@ -85,3 +91,23 @@ def test_chains_are_disturbed_at_the_levels_asked_for() -> None:
     found = [(episode.perturbation, episode.level, episode.number) for episode in episodes_of(protocol)]
     assert found == [("clean", 0, 0), ("clean", 0, 1), ("the grip slips", 2, 0), ("the grip slips", 2, 1)]
     assert protocol.sha256 != load_protocol("chains", episodes=2).sha256
+
+
+def test_a_learned_policy_is_measured_on_what_it_was_trained_for(tmp_path: Path) -> None:
+    taught = {"taught": {"skills": ["pick", "press", "home"], "kinds": load_recipe("tabletop").kinds}}
+    words = Vocabulary.of(["pick up the red green blue yellow orange purple block", "press the button", "move the arm home"])
+    save_small(replace(tiny_small(), trained=taught, vocabulary=words), tmp_path)
+    wanted = Protocol(name="some", kind="skills", policy="pi0", checkpoint=tmp_path)
+    found = trained_for(wanted, load_config())
+    assert {"lift", "light on", "home"} <= set(found.templates) and not {"stack", "lamp on", "push left"} & set(found.templates)
+    named = wanted.model_copy(update={"templates": ("stack",)})
+    assert trained_for(named, load_config()) == named
+    oracle = wanted.model_copy(update={"policy": "oracle", "checkpoint": None})
+    assert trained_for(oracle, load_config()) == oracle == with_weights(oracle)
+    assert with_weights(wanted).weights == digest(tmp_path / "model.safetensors") and with_weights(wanted).sha256 != wanted.sha256
+
+
+def test_a_policy_that_was_trained_for_nothing_here_is_refused(tmp_path: Path) -> None:
+    save_small(replace(tiny_small(), trained={"taught": {"skills": ["fly"], "kinds": []}}), tmp_path)
+    with pytest.raises(ConfigError, match="trained for none"):
+        trained_for(Protocol(name="some", kind="skills", policy="pi0", checkpoint=tmp_path), load_config())

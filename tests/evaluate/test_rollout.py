@@ -4,13 +4,18 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import TypeAdapter
 
 from agent.config import load_config
 from agent.evaluate.episodes import Episode, play_episode
 from agent.evaluate.protocol import Cameras, Fault, Perturbation, Protocol
+from agent.evaluate.rollout import Watched
 from agent.evaluate.wrong import bound, crowded, fits
+from sim.disturb import Disturbance
+from sim.robot import SimRobot
 from sim.tasks import template
 from sim.tasks.chains import draw_start
+from sim.tasks.referee import Referee
 
 SLIP = {"kind": "slip", "when": {"holding": "{thing}", "after_ticks": 12}}
 MOVE = {"kind": "move", "thing": "{thing}", "far": 0.1, "when": {"tick": 20}}
@@ -42,6 +47,30 @@ def test_plan_and_planner_agree_where_nothing_goes_wrong() -> None:
     assert plan["success"] and planner["success"]
     assert plan["results"][0]["steps"] == planner["results"][0]["steps"]
     assert plan["results"][0]["decisions"] == 0 < planner["results"][0]["decisions"]
+
+
+def test_chunks_are_counted_and_timed() -> None:
+    result = played("plan")["results"][0]
+    assert result["wrong"] == [] and result["chunk_ms"] > 0
+    assert result["ticks"] / 32 < result["chunks"] < result["ticks"] / 8
+
+
+def test_what_the_task_is_not_about_and_was_moved_or_taken_is_told() -> None:
+    start, task = draw_start(template("in a bowl"), 2)
+    robot = SimRobot(start.layout, seed=start.seed)
+    watched = Watched(robot)
+    scene = watched.scene()
+    watched.watch(Referee(task, scene, ()), 100)
+    thing = scene.find(task.args["thing"])
+    other = next(one for one in scene.things if one.kind == "block" and one.name not in task.args.values())
+    for name, to in ((other.name, (0.35, -0.25)), (thing.name, (0.35, 0.25))):
+        robot.disturb([TypeAdapter(Disturbance).validate_python({"kind": "move", "thing": name, "to": to, "when": {"tick": scene.tick}})])
+    for _ in range(3):
+        watched.apply(np.array([*robot.observe(()).state[7:13], 1], np.float32))
+    assert watched.wrong() == [other.name]
+    watched.grasped |= {thing.name, "blue bowl"}
+    assert watched.wrong() == sorted({other.name, "blue bowl"} - {task.args["target"]})
+    robot.close()
 
 
 @pytest.mark.parametrize("perturbation", ["moved", "late", "lost"])

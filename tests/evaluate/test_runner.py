@@ -16,11 +16,12 @@ from agent.evaluate.runner import evaluate, every_row
 from sim.tasks import Task
 
 SMALL = Protocol(name="small", kind="skills", templates=("light on", "home"), episodes=2, ticks=200)
-UNTIMED = ("wall_s",)
+UNTIMED = ("wall_s", "chunk_ms")
 
 
 def timeless(line: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in line.items() if key not in UNTIMED}
+    results = [{key: value for key, value in result.items() if key not in UNTIMED} for result in line["results"]]
+    return {**{key: value for key, value in line.items() if key not in UNTIMED}, "results": results}
 
 
 def lines_of(folder: Path) -> dict[str, dict[str, Any]]:
