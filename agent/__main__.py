@@ -3,8 +3,9 @@
 import io
 import json
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import Parameter, Signature, signature
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -37,6 +38,7 @@ Plain = Annotated[bool, typer.Option("--plain", help="Lines instead of a live sc
 Pace = Annotated[float | None, typer.Option(help="1 = real time, 2 = twice as fast, 0 = as fast as it goes (robot.pace).")]
 Runs = Annotated[Path | None, typer.Option("--runs", help="Folder for run folders (runs.folder).")]
 NoVideo = Annotated[bool, typer.Option("--no-video", help="Record everything but the video.")]
+KEYWORD_ONLY = Parameter.KEYWORD_ONLY
 EXIT = {"done": 0, "answered": 0, "asked": 3, "declined": 4, "stopped": 5, "failed": 1}
 
 
@@ -52,6 +54,34 @@ def configure(path: Path | None, **options: Any) -> Config:
     return load_config(path, {SETS[name]: value for name, value in options.items() if value is not None})
 
 
+def shared(config: ConfigPath = None, seed: Seed = None, scene: SceneName = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
+           pace: Pace = None, runs: Runs = None, no_video: NoVideo = False) -> Config:  # fmt: skip
+    """What commands that make the robot move have in common, as a Config."""
+    video = False if no_video else None
+    return configure(config, seed=seed, scene=scene, pace=pace, policy=policy, checkpoint=checkpoint, runs=runs, video=video)
+
+
+def with_settings(*without: str) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Gives a command the options of `shared`, but for some, and hands it the Config that they make as `settings`. An option that the
+    command has itself, because it needs it or begins it with something else, counts for both."""
+    common = signature(shared).parameters
+
+    def wrap(command: Callable[..., None]) -> Callable[..., None]:
+        own = {name: option for name, option in signature(command).parameters.items() if name != "settings"}
+        options = {**own, **{name: option for name, option in common.items() if name not in (*own, *without)}}
+
+        def called(**given: Any) -> None:
+            settings = shared(**{name: value for name, value in given.items() if name in common})
+            command(settings, **{name: given[name] for name in own})
+
+        called.__name__, called.__doc__ = command.__name__, command.__doc__
+        called.__annotations__ = {name: option.annotation for name, option in options.items()}
+        called.__signature__ = Signature([option.replace(kind=KEYWORD_ONLY) for option in options.values()])  # type: ignore[attr-defined]
+        return called
+
+    return wrap
+
+
 @contextmanager
 def until_ctrl_c(console: Console) -> Iterator[None]:
     """Ctrl-C ends it in words, with exit status 130; whatever was open has told the robot to stand still."""
@@ -64,19 +94,13 @@ def until_ctrl_c(console: Console) -> Iterator[None]:
 
 
 @app.command()
+@with_settings()
 def run(
+    settings: Config,
     words: Annotated[list[str] | None, typer.Argument(help="What to do, in plain words.")] = None,
-    config: ConfigPath = None,
-    seed: Seed = None,
-    scene: SceneName = None,
-    policy: PolicyName = None,
-    checkpoint: Checkpoint = None,
     local: Local = False,
     as_json: AsJson = False,
     plain: Plain = False,
-    pace: Pace = None,
-    runs: Runs = None,
-    no_video: NoVideo = False,
     resume: Annotated[str | None, typer.Option(help="Go on with a run that was cut off: its folder, its ID, or `last`.")] = None,
 ) -> None:
     """Do one instruction and leave a run folder. Exit status: 0 done or answered, 1 failed, 2 cannot start, 3 asked, 4 declined,
@@ -90,8 +114,6 @@ def run(
     if words and resume:
         raise ConfigError("`saydo run --resume RUN` goes on with what was said before; leave the words out.")
     console = Console(stderr=as_json)
-    video = False if no_video else None
-    settings = configure(config, seed=seed, scene=scene, pace=pace, policy=policy, checkpoint=checkpoint, runs=runs, video=video)
     folder = find_run(resume, settings.runs.folder).folder if resume else None
     if folder:
         settings = configure_resumed(settings, folder)
@@ -121,25 +143,13 @@ def finish(result: Any, as_json: bool, console: Console) -> None:
 
 
 @app.command()
-def chat(
-    config: ConfigPath = None,
-    seed: Seed = None,
-    scene: SceneName = None,
-    policy: PolicyName = None,
-    checkpoint: Checkpoint = None,
-    local: Local = False,
-    plain: Plain = False,
-    pace: Pace = 2.0,
-    runs: Runs = None,
-    no_video: NoVideo = False,
-) -> None:
+@with_settings()
+def chat(settings: Config, local: Local = False, plain: Plain = False, pace: Pace = 2.0) -> None:
     """Talk with the robot. Type at any time: `stop` stands it still, a correction replans, `bye` leaves."""
     from agent.app import open_agent
     from agent.chat import Typed, converse, make_view, typed_by_a_person
 
     console = Console()
-    video = False if no_video else None
-    settings = configure(config, seed=seed, scene=scene, pace=pace, policy=policy, checkpoint=checkpoint, runs=runs, video=video)
     typed = Typed(piped=None if typed_by_a_person() else sys.stdin or io.StringIO())
     with (
         until_ctrl_c(console),
@@ -153,19 +163,15 @@ def chat(
 
 
 @app.command()
+@with_settings("scene")
 def demo(
+    settings: Config,
     name: Annotated[str | None, typer.Argument(help="A shipped demo or a YAML file of your own.")] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the shipped demos.")] = False,
-    config: ConfigPath = None,
     seed: Seed = None,
-    policy: PolicyName = None,
-    checkpoint: Checkpoint = None,
     local: Local = False,
     as_json: AsJson = False,
     plain: Plain = False,
-    pace: Pace = None,
-    runs: Runs = None,
-    no_video: NoVideo = False,
 ) -> None:
     """Play a scripted long-horizon demo: what is said and what goes wrong, and check what must hold at the end."""
     from agent.chat import Typed, make_view, show
@@ -177,11 +183,8 @@ def demo(
             console.print(Text.assemble((f"{script.name:24}", "bold"), script.title))
         return
     script = load_demo(name)
-    video = False if no_video else None
-    seed = script.seed if seed is None else seed
-    settings = configure(
-        config, seed=seed, scene=script.scene, pace=pace, policy=policy, checkpoint=checkpoint, runs=runs, video=video
-    )
+    robot = settings.robot.model_copy(update={"scene": script.scene, "seed": script.seed if seed is None else seed})
+    settings = settings.model_copy(update={"robot": robot})
     with until_ctrl_c(console), make_view(console, Typed(), plain or as_json) as view:
         result, missing = play(script, settings, local=local, watch=view.event, progress=view.progress)
     show(console, result)

@@ -68,6 +68,7 @@ def train(
     processes: Annotated[int, typer.Option(min=1, help="Of one thread each; their gradients are averaged.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Samples in a step, over all processes.")] = 32,
     rate: Annotated[float, typer.Option(help="The highest learning rate.")] = 1e-3,
+    optimiser: Annotated[Literal["muon", "adamw"], typer.Option(help="muon: for matrices in the middle; AdamW for the rest.")] = "muon",
     precision: Annotated[Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: whichever is faster here.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, order, noise.")] = 0,
     lora: Annotated[int | None, typer.Option(help="Full-size checkpoints: train low-rank updates of this rank.")] = None,
@@ -88,7 +89,7 @@ def train(
         raise ConfigError("Say what to train on: --data DIR, a folder that `saydo collect` made.")
     plan = Plan(
         out=str(out or settings.runs.folder / "train" / family), samples=samples, minutes=minutes, batch=batch, rate=rate, seed=seed,
-        device=choose_device(device), precision=precision, processes=processes, save_minutes=save_minutes,
+        optimiser=optimiser, device=choose_device(device), precision=precision, processes=processes, save_minutes=save_minutes,
         gate_minutes=gate_minutes if gate else None,
     )  # fmt: skip
     gates = tuple(name.strip() for name in gate.split(",")) if gate else ()

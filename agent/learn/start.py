@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -90,7 +90,9 @@ def work(team: Alone, order: Order, say: Callable[[str], None]) -> None:
     """One process's part."""
     learner = make_learner(order, Samples(order.data))
     gate = partial(try_out, order) if order.gates else None
-    Training(order.plan, team, learner, lambda: Samples(order.data), gate, say).run()
+    # What AdamW pre-trained goes on with AdamW, and full-size checkpoints were (Liu et al. 2502.16982).
+    plan = order.plan if isinstance(learner, SmallLearner) else replace(order.plan, optimiser="adamw")
+    Training(plan, team, learner, lambda: Samples(order.data), gate, say).run()
 
 
 def make_learner(order: Order, data: Samples) -> Learner:

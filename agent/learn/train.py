@@ -27,6 +27,7 @@ import torch
 from agent.errors import ConfigError
 from agent.learn.curves import draw_curves
 from agent.learn.learner import Batch, Demonstrations, Learner
+from agent.learn.optimiser import Kind, Optimiser
 from agent.learn.schedule import Average, Precision, choose_precision, learning_rate, trained
 from agent.learn.team import Alone
 from agent.types import Array
@@ -46,6 +47,7 @@ class Plan:
     minutes: float | None = None
     batch: int = 32
     rate: float = 1e-3
+    optimiser: Kind = "muon"
     decay: float = 0.998
     weight_decay: float = 1e-4
     clip: float = 1.0
@@ -86,8 +88,7 @@ class Training:
         self.model = learner.model
         self.dtype = choose_precision(plan.precision, plan.device)
         self.average = Average(self.model, plan.decay)
-        self.optimiser = torch.optim.AdamW(trained(self.model), plan.rate, betas=(0.9, 0.99), weight_decay=plan.weight_decay,
-                                           fused=plan.device == "cpu" or plan.device.startswith("cuda"))  # fmt: skip
+        self.optimiser = Optimiser(self.model, plan.optimiser, plan.weight_decay, fused=plan.device.split(":")[0] in ("cpu", "cuda"))
         self.at = Progress()
         self.sums: dict[str, float] = {}
         self.first = team.rank == 0
@@ -145,15 +146,13 @@ class Training:
         plan = self.plan
         generator = torch.Generator().manual_seed(plan.seed * 1_000_003 + self.at.step * self.team.size + self.team.rank)
         rate = learning_rate(plan.rate, self.at.step, self.team.agree(self.done()))
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate
         with torch.autocast(plan.device.split(":")[0], torch.bfloat16, enabled=self.dtype == torch.bfloat16):
             loss, parts = self.learner.loss(batch, generator)
         self.optimiser.zero_grad()
         loss.backward()
         self.team.average(self.model)
         norm = torch.nn.utils.clip_grad_norm_(trained(self.model), plan.clip)
-        self.optimiser.step()
+        self.optimiser.step(rate)
         self.average.update(self.model, self.at.step)
         self.at.step += 1
         self.at.samples += plan.batch
@@ -220,7 +219,7 @@ class Training:
     def save(self) -> None:
         """state.pt, the policy and the curves; each is written whole or not at all."""
         state = {
-            "model": self.model.state_dict(), "average": self.average.values, "optimiser": self.optimiser.state_dict(),
+            "model": self.model.state_dict(), "average": self.average.values, "optimiser": self.optimiser.state(),
             "progress": asdict(self.at),
         }  # fmt: skip
         part = self.out / "state.pt.part"
@@ -240,7 +239,7 @@ class Training:
         self.model.load_state_dict(state["model"])
         for value, saved in zip(self.average.values, state["average"], strict=True):
             value.copy_(saved)
-        self.optimiser.load_state_dict(state["optimiser"])
+        self.optimiser.restore(state["optimiser"])
         self.at = Progress(**state["progress"])
         if self.first:
             strike(self.out / "metrics.jsonl", self.at.samples)
