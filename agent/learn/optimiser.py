@@ -55,8 +55,8 @@ class Optimiser:
 def inner_matrices(model: nn.Module) -> list[nn.Parameter]:
     """Weights of the linear layers in stacks of equal blocks, as far as they are trained: neither embeddings nor what reads in and out."""
     stacks = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
-    linear = [layer for stack in stacks for layer in stack.modules() if isinstance(layer, nn.Linear)]
-    return list({id(layer.weight): layer.weight for layer in linear if layer.weight.requires_grad}.values())
+    inner = {id(layer.weight) for stack in stacks for layer in stack.modules() if isinstance(layer, nn.Linear)}
+    return [weight for weight in trained(model) if id(weight) in inner]
 
 
 __all__ = ["Kind", "Optimiser", "inner_matrices"]
