@@ -25,6 +25,8 @@ SeedBase = Annotated[int | None, typer.Option("--seed-base", help="The first see
 RowNames = Annotated[str | None, typer.Option("--rows", help=f"{', '.join(ROWS)}; several with commas; or all.")]
 TemplateNames = Annotated[str | None, typer.Option("--templates", help="Only these templates (or demos); several with commas.")]
 Language = Annotated[str | None, typer.Option(help="What is said: plain, train, typos, phrasing, words or intent.")]
+Look = Annotated[str | None, typer.Option(help="Of the scenes: own, trained (in turn), or held out.")]
+Colours = Annotated[str | None, typer.Option(help="Of things: own, or held out.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the result; one that was cut off goes on there.")]
 Local = Annotated[bool, typer.Option("--local", help="Without Ray: in processes of this machine.")]
 Workers = Annotated[int, typer.Option(help="Processes, with --local.")]
@@ -38,11 +40,11 @@ Disturbed = Annotated[bool, typer.Option("--disturbed", help="Each perturbation 
 @app.command()
 def skills(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
            episodes: Episodes = None, seed_base: SeedBase = None, rows: RowNames = None, templates: TemplateNames = None,
-           language: Language = None, out: Out = None, local: Local = False, workers: Workers = 1,
-           as_json: AsJson = False) -> None:  # fmt: skip
+           language: Language = None, look: Look = None, colours: Colours = None, out: Out = None, local: Local = False,
+           workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
     """Every task template by itself: success with Wilson's 95 % interval."""
     measure("skills", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language)  # fmt: skip
+            seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language, look=look, colours=colours)  # fmt: skip
 
 
 @app.command()

@@ -19,11 +19,15 @@ from agent.executor.divided import Learned
 from agent.executor.policies import checkpoint_of, make_policy, sha256_of
 from agent.types import Fact, Frozen, Policy, Scene
 from sim.language import say
+from sim.looks import HELD_OUT, LOOKS
+from sim.objects import COLOURS
+from sim.objects import HELD_OUT as NEW
 from sim.robot import PANDA
 from sim.tasks import Task, Template, template, templates
 from sim.tasks.chains import Chain, draw_chains, draw_start
 
 CLEAN = "clean"
+NEW_COLOURS = dict(zip((colour for colour in COLOURS if colour not in NEW), NEW, strict=False))
 BROKEN: Line = {"success": False, "results": [], "done": 0, "share": 0.0, "subgoals": 0, "steps": [], "fired": [], "chain": []}
 """The line of an episode that came to nothing."""
 
@@ -121,7 +125,7 @@ def played(protocol: Protocol, config: Config, episode: Episode) -> Line:
 def play_one(protocol: Protocol, config: Config, episode: Episode) -> Line:
     """One task of a template, perhaps with something going wrong."""
     seed, fault = protocol.seed_base + episode.number, fault_of(protocol, episode)
-    start, task = draw_start(template(episode.about), seed)
+    start, task = draw_start(template(episode.about), seed, lambda layout: dressed(layout, protocol, seed))
     begun = crowded(start, task, fault, seed) if fault.distractors else start
     if begun is None or not fits(fault, task, start.scene):
         return {"success": False, "skipped": "it does not fit this task", "results": []}
@@ -137,6 +141,25 @@ def play_one(protocol: Protocol, config: Config, episode: Episode) -> Line:
         return {**ended(stage, [result]), "success": result["success"]}
     finally:
         stage.close()
+
+
+def dressed(layout: dict[str, Any], protocol: Protocol, seed: int) -> dict[str, Any]:
+    """A layout with the look and the colours of the protocol; equal otherwise."""
+    if protocol.colours == "held out":
+        layout = recoloured(layout)
+    if protocol.look == "own":
+        return layout
+    trained = [look for look in LOOKS if look != HELD_OUT]
+    return {**layout, "look": HELD_OUT if protocol.look == "held out" else trained[seed % len(trained)]}
+
+
+def recoloured(value: Any) -> Any:
+    """Names with the colours that nothing is trained on; those that there are too few of stay."""
+    if isinstance(value, dict):
+        return {key: recoloured(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [recoloured(item) for item in value]
+    return " ".join(NEW_COLOURS.get(word, word) for word in value.split(" ")) if isinstance(value, str) else value
 
 
 def play_chain(chain: Chain, protocol: Protocol, config: Config, episode: Episode) -> Line:

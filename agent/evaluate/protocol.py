@@ -134,6 +134,10 @@ class Protocol(Frozen):
     """Control periods for one task."""
     language: Language = "plain"
     """The words that are said: the template's own sentence, or one drawn from a set of sim/language."""
+    look: Literal["own", "trained", "held out"] = "own"
+    """Of the scenes, where tasks are played one by one: the template's own; those that are trained on, in turn; the one that is not."""
+    colours: Literal["own", "held out"] = "own"
+    """Of loose things, likewise: the template's own, or those that nothing is trained on."""
     perturbations: tuple[Perturbation, ...] = ()
     """Beside the clean run; none: the clean run alone."""
     level: int | None = Field(None, ge=1)

@@ -6,7 +6,7 @@ such a model too, but as they come: its most frequent task appears twenty times 
 """
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,19 +38,20 @@ class Chain:
     tasks: tuple[Task, ...]
 
 
-def draw_start(template: Template, seed: int) -> tuple[Start, Task]:
-    """A scene for a template and one of its tasks there, both by the seed; a template with a prelude has its task after that."""
+def draw_start(template: Template, seed: int, change: Callable[[Layout], Layout] = lambda layout: layout) -> tuple[Start, Task]:
+    """A scene for a template and one of its tasks there, both by the seed; a template with a prelude has its task after that. change:
+    what is different from the template's own layouts, such as their look."""
     rng = np.random.default_rng([seed, *template.name.encode()])
     for _ in range(TRIES):
-        start = start_of(template, rng, seed)
+        start = start_of(template, rng, seed, change)
         scene = after(start.scene, *template.prelude)
         if tasks := template.find(scene):
             return start, tasks[int(rng.integers(len(tasks)))]
     raise RuntimeError(f"{TRIES} layouts of the template '{template.name}' had no task of its kind in them.")
 
 
-def start_of(template: Template, rng: np.random.Generator, seed: int) -> Start:
-    layout = template.layout(rng)
+def start_of(template: Template, rng: np.random.Generator, seed: int, change: Callable[[Layout], Layout] = lambda layout: layout) -> Start:
+    layout = change(template.layout(rng))
     return Start(layout, seed, first_scene(read_layout(layout), seed))
 
 

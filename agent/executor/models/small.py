@@ -33,7 +33,7 @@ FAMILIES: tuple[Family, ...] = ("pi0", "pi0-small", "rdt")
 
 @dataclass(frozen=True)
 class SmallConfig:
-    """Sizes. The defaults are the π0 that ships: 2.3 million parameters."""
+    """Sizes. The defaults are the π0 that ships: 1.8 million parameters."""
 
     family: Family = "pi0"
     vocab: int = 512  # words that it has room for, known or not yet
@@ -44,7 +44,7 @@ class SmallConfig:
     grid: int = 8  # P = grid²
     stem: tuple[int, int] = (32, 64)  # channels of the first two convolutions
     width: int = 128
-    depth: int = 6
+    depth: int = 4
     heads: int = 4
     mlp: int = 256
     tap: int = 3  # layers before the heat maps are read

@@ -1,0 +1,128 @@
+"""Measure a small policy and write its card: success by template, under other looks, colours and words, and what a chunk costs.
+
+    python benchmarks/card.py runs/train/pi0/policy --to weights/pi0 --episodes 200 --workers 2
+
+Copies the weights to --to (left out: the card is written beside them) and writes README.md there. Evaluations go to --out, where those that
+were cut off go on. Every figure in the card is of one of them.
+"""
+
+import argparse
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+from agent.config import load_config
+from agent.evaluate.episodes import trained_for, with_weights
+from agent.evaluate.protocol import Protocol
+from agent.evaluate.runner import evaluate
+from agent.evaluate.statistics import wilson
+
+SEEDS = 800_000
+"""First seed: neither of the demonstrations (10,000,000 and on) nor of the trials during training (600,000 and on)."""
+ONE_STEP = ("lift", "stack", "light on", "open the drawer", "close the drawer")
+"""Templates of one subtask: what is said to the policy is the whole sentence."""
+CONDITIONS: dict[str, dict[str, Any]] = {
+    "its own scenes": {},
+    "looks that were trained on": {"look": "trained"},
+    "the look that was held out": {"look": "held out"},
+    "colours that were held out": {"colours": "held out"},
+    "one sentence, as in training": {"rows": ("alone",), "templates": ONE_STEP, "language": "train"},
+    "one sentence, phrased as never in training": {"rows": ("alone",), "templates": ONE_STEP, "language": "phrasing"},
+    "one sentence, with words never in training": {"rows": ("alone",), "templates": ONE_STEP, "language": "words"},
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("policy", type=Path, help="the folder that `saydo train` wrote")
+    parser.add_argument("--to", type=Path, help="where it is to ship from")
+    parser.add_argument("--out", type=Path, default=Path("runs/evaluations/card"))
+    parser.add_argument("--episodes", type=int, default=200, help="of each template in its own scenes")
+    parser.add_argument("--others", type=int, default=20, help="of each template in the other conditions")
+    parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--note", type=Path, help="a file with what is to be said besides figures")
+    given = parser.parse_args()
+    about = json.loads((given.policy / "config.json").read_text(encoding="utf-8"))
+    results = {name: played(name, given, about, **changes) for name, changes in CONDITIONS.items()}
+    to = given.to or given.policy
+    to.mkdir(parents=True, exist_ok=True)
+    if to != given.policy:
+        for name in ("model.safetensors", "config.json"):
+            shutil.copy(given.policy / name, to / name)
+        if (curves := given.policy.parent / "curves.svg").is_file():
+            shutil.copy(curves, to / "curves.svg")
+    note = given.note.read_text(encoding="utf-8") if given.note else ""
+    (to / "README.md").write_text(card(about, results, note), encoding="utf-8")
+    print(to / "README.md")
+
+
+def played(name: str, given: argparse.Namespace, about: dict[str, Any], **changes: Any) -> dict[str, Any]:
+    config = load_config()
+    episodes = given.episodes if name == "its own scenes" else given.others
+    family = "rdt" if about["config"]["family"] == "rdt" else "pi0"
+    protocol = Protocol(name=name, kind="skills", policy=family, checkpoint=given.policy, ticks=600, episodes=episodes, seed_base=SEEDS,
+                        **changes)  # fmt: skip
+    protocol = with_weights(trained_for(protocol, config))
+    failed: list[str] = []
+
+    def progress(done: int, of: int, line: dict[str, Any] | None) -> None:
+        if line is not None:
+            failed.extend([] if line["success"] else [line["key"]])
+            print(f"\r{name}: {done} of {of}, {len(failed)} failed now ", end="", flush=True)
+
+    result = evaluate(protocol, config, given.out / name.replace(" ", "-").replace(",", ""), workers=given.workers, progress=progress)
+    print()
+    return result
+
+
+def card(about: dict[str, Any], results: dict[str, dict[str, Any]], note: str) -> str:
+    trained, plain = about["trained"], results["its own scenes"]
+    taught, plan, at = trained["taught"], trained["plan"], trained["progress"]
+    lines = [
+        f"# {about['config']['family']}, {about['parameters'] / 1e6:.2f} M parameters",
+        "",
+        f"Trained for {', '.join(taught['skills'])}, in scenes with {', '.join(taught['kinds'])}.",
+        "",
+        "| | |", "| --- | --- |",
+        f"| data | recipe `{taught['recipe']}` (sha256 {taught['recipe_sha256'][:12]}), {trained['frames']:,} frames, "
+        f"seeds from {', '.join(f'{seed:,} ({name})' for name, seed in taught['seed_bases'].items())} |",
+        f"| training | {at['samples']:,} samples in {at['seconds'] / 60:.0f} minutes, {trained['processes']} processes of one thread at "
+        f"the end, torch {trained['torch']} |",
+        f"| settings | {plan['optimiser']}, rate {plan['rate']:g}, batch {plan['batch']}, {plan['precision']}, seed {plan['seed']} |",
+        f"| measured on | {plain['machine']['processor']}, {plain['machine']['cores']} cores |",
+        f"| weights | sha256 {about['sha256']} |",
+        "",
+        f"Success over fresh worlds in full physics, {share(plain['overall'])} over all tasks; seeds from {SEEDS:,}, the template's own",
+        f"plan, each step by these weights alone. {plain['overall']['chunk_ms']:.0f} ms in the model for a chunk of 32 rows, 16 of them "
+        "carried out.",
+        "",
+        "| task | success | 95 % interval | a wrong thing taken or moved | chunks to success |",
+        "| --- | --- | --- | --- | --- |",
+        *(row(one) for one in plain["skills"]),
+        "",
+        f"Elsewhere, {results['the look that was held out']['skills'][0]['n']} episodes of each task:",
+        "",
+        "| | success | 95 % interval |", "| --- | --- | --- |",
+        *(f"| {name} | {share(result['overall'])} | {interval(result['overall'])} |" for name, result in results.items()),
+        "",
+    ]  # fmt: skip
+    return "\n".join([*lines, note]).rstrip() + "\n"
+
+
+def row(one: dict[str, Any]) -> str:
+    chunks = "–" if one["chunks"] is None else f"{one['chunks']:.0f}"
+    return f"| {one['name']} | {share(one)} | {interval(one)} | {one['wrong']:.1%} | {chunks} |"
+
+
+def share(one: dict[str, Any]) -> str:
+    return f"{one['successes']} of {one['n']}"
+
+
+def interval(one: dict[str, Any]) -> str:
+    low, high = wilson(one["successes"], one["n"])
+    return f"{low:.1%} to {high:.1%}"
+
+
+if __name__ == "__main__":
+    main()
