@@ -10,18 +10,20 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.config import ServeConfig
 from agent.executor.files import Log
+from agent.executor.policies import sha256_of
 from agent.learn.recipe import Recipe
 from agent.learn.shards import Writer, shard
 
 SEED_BASE = 10_000_000
 """First seed of the worlds: far from those that evaluations play in."""
-APART = 500_000_000
-"""From the worlds of states to those of demos."""
+APART = {"states": 0, "demos": 500_000_000, "visited": 700_000_000}
+"""From the worlds of states to those of the others."""
 ABOUT = {
     "states": (
         "Labelled states of a simulated Panda at its workbench. Every episode is one frame: a state that was drawn, not driven to. Learn "
@@ -30,6 +32,10 @@ ABOUT = {
     "demos": (
         "Episodes of a simulated Panda at its workbench, 20 Hz, driven by an expert whose commands were disturbed. `action` and `chunk` "
         "are the expert's own answer in every frame, not the disturbed command: fine-tune on them as on any dataset of this format."
+    ),
+    "visited": (
+        "States of a simulated Panda at its workbench that a learned policy has driven to, every fourth tick. Every episode is one frame. "
+        "Learn `chunk`, what an expert would do there at 20 Hz; it is not what the policy did."
     ),
 }
 WHAT = (
@@ -58,21 +64,27 @@ class Progress(NamedTuple):
 
 
 Tell = Callable[[Progress], object]
+Make = Callable[[Job], bytes]
 
 
-def make_shard(recipe: Recipe, job: Job) -> bytes:
+def make_shard(recipe: Recipe, job: Job, driver: Path | None) -> bytes:
     """A shard's bytes; equal arguments give equal bytes."""
     from agent.learn.driven import draw_episodes
     from agent.learn.samples import draw_states
+    from agent.learn.visited import draw_visits
 
     if job.kind == "demos":
         return shard(list(draw_episodes(recipe, job.seed, recipe.shard)))
+    if driver is not None:
+        return shard([[frame] for frame in draw_visits(recipe, driver, job.seed, recipe.shard)])
     return shard([[frame] for frame in draw_states(recipe, job.seed, recipe.shard)])
 
 
-def plan(recipe: Recipe, seed_base: int) -> list[Job]:
-    """All shards, those of demos spread among the others."""
+def plan(recipe: Recipe, seed_base: int, driver: Path | None = None) -> list[Job]:
+    """All shards, those of demos spread among the others; with a driver, all of them of what it visits."""
     whole = max(-(-recipe.samples // recipe.shard), 1)
+    if driver is not None:
+        return [Job("visited", number, seed_base + APART["visited"] + number * recipe.shard) for number in range(whole)]
     driven = round(whole * recipe.driven)
     jobs: list[Job] = []
     counts = {"states": 0, "demos": 0}
@@ -80,29 +92,31 @@ def plan(recipe: Recipe, seed_base: int) -> list[Job]:
         kind = "demos" if (place + 1) * driven // whole > place * driven // whole else "states"
         number = counts[kind]
         counts[kind] += 1
-        jobs.append(Job(kind, number, seed_base + APART * (kind == "demos") + number * recipe.shard))
+        jobs.append(Job(kind, number, seed_base + APART[kind] + number * recipe.shard))
     return jobs
 
 
-def collect(recipe: Recipe, folder: Path, *, seed_base: int = SEED_BASE, workers: int = 1, ray: ServeConfig | None = None,
-            tell: Tell = lambda progress: None) -> dict[str, Any]:  # fmt: skip
+def collect(recipe: Recipe, folder: Path, *, seed_base: int = SEED_BASE, driver: Path | None = None, workers: int = 1,
+            ray: ServeConfig | None = None, tell: Tell = lambda progress: None) -> dict[str, Any]:  # fmt: skip
     """Make what is not made yet. Returns the sizes, and how long it took.
 
-    workers: processes (1: this one). ray: as many tasks at a time as that Ray has CPUs, instead. RecordError if the folder holds datasets
-    by another recipe or seed, or another process writes there.
+    driver: a small policy's folder; then the dataset `visited` is made, of states that it gets itself into. workers: processes (1: this
+    one). ray: as many tasks at a time as that Ray has CPUs, instead. RecordError if the folder holds datasets by another recipe, seed or
+    driver, or another process writes there.
     """
     folder.mkdir(parents=True, exist_ok=True)
-    jobs = plan(recipe, seed_base)
+    jobs = plan(recipe, seed_base, driver)
     kinds = dict.fromkeys(job.kind for job in jobs)
-    made = {"recipe": recipe.sha256, "seed_base": seed_base}
+    made = {"recipe": recipe.sha256, "seed_base": seed_base, **({"driver": sha256_of(driver)} if driver else {})}
     with closing(Log(folder / "collect.jsonl", lines=True)) as log:
         log.open()
         writers = {kind: Writer(folder / kind, {**made, "kind": kind}, ABOUT[kind] + WHAT) for kind in kinds}
-        (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
+        if driver is None:
+            (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
         waiting = [job for job in jobs if job.number >= writers[job.kind].shards]
         begun, before = time.monotonic(), _frames(writers)
         tell(_progress(writers, recipe, begun, before))
-        for job in _in_order(recipe, waiting, workers, ray, writers):
+        for job in _in_order(recipe, waiting, driver, workers, ray, writers):
             line = {"kind": job.kind, "shard": job.number, "seed": job.seed, "frames": writers[job.kind].frames,
                     "after_s": round(time.monotonic() - begun, 1)}  # fmt: skip
             log.append((json.dumps(line) + "\n").encode())
@@ -123,11 +137,13 @@ def _progress(writers: dict[str, Writer], recipe: Recipe, begun: float, before: 
     return Progress(done, max(recipe.samples, done), rate, max(recipe.samples - done, 0) / rate if rate else float("inf"))
 
 
-def _in_order(recipe: Recipe, jobs: list[Job], workers: int, ray: ServeConfig | None, writers: dict[str, Writer]) -> Iterator[Job]:
+def _in_order(recipe: Recipe, jobs: list[Job], driver: Path | None, workers: int, ray: ServeConfig | None,
+              writers: dict[str, Writer]) -> Iterator[Job]:  # fmt: skip
     """Append each shard when those before it are there; yields what was appended."""
     early: dict[Job, bytes] = {}
     order = {kind: [job for job in jobs if job.kind == kind] for kind in writers}
-    results = _by_ray(recipe, jobs, ray) if ray else _by_processes(recipe, jobs, workers) if workers > 1 else _here(recipe, jobs)
+    make = partial(make_shard, recipe, driver=driver)
+    results = _by_ray(make, jobs, ray) if ray else _by_processes(make, jobs, workers) if workers > 1 else _here(make, jobs)
     for job, made in results:
         early[job] = made
         turn = order[job.kind]
@@ -137,40 +153,44 @@ def _in_order(recipe: Recipe, jobs: list[Job], workers: int, ray: ServeConfig | 
             yield next_job
 
 
-def _here(recipe: Recipe, jobs: list[Job]) -> Iterator[tuple[Job, bytes]]:
+def _here(make: Make, jobs: list[Job]) -> Iterator[tuple[Job, bytes]]:
     for job in jobs:
-        yield job, make_shard(recipe, job)
+        yield job, make(job)
 
 
-def _by_processes(recipe: Recipe, jobs: list[Job], workers: int) -> Iterator[tuple[Job, bytes]]:
+def _by_processes(make: Make, jobs: list[Job], workers: int) -> Iterator[tuple[Job, bytes]]:
     waiting = list(reversed(jobs))
     with ProcessPoolExecutor(workers, mp_context=multiprocessing.get_context("spawn")) as pool:
         running: dict[Future[bytes], Job] = {}
         while waiting or running:
             while waiting and len(running) < workers + 1:
                 job = waiting.pop()
-                running[pool.submit(make_shard, recipe, job)] = job
+                running[pool.submit(make, job)] = job
             done, _ = wait(running, return_when=FIRST_COMPLETED)
             for future in done:
                 yield running.pop(future), future.result()
 
 
-def _by_ray(recipe: Recipe, jobs: list[Job], serve: ServeConfig) -> Iterator[tuple[Job, bytes]]:
+def _by_ray(make: Make, jobs: list[Job], serve: ServeConfig) -> Iterator[tuple[Job, bytes]]:
     """As Ray tasks of one CPU, on this machine or on the cluster that RAY_ADDRESS names."""
     from agent.executor.serve import ray_session
 
     with ray_session(serve):
         import ray
 
-        make = ray.remote(num_cpus=1, max_retries=2)(make_shard)
-        shared = ray.put(recipe)
+        task = ray.remote(num_cpus=1, max_retries=2)(_made)
+        shared = ray.put(make)
         most = max(1, int(ray.cluster_resources().get("CPU", 1))) + 1
         waiting = list(reversed(jobs))
         running: dict[Any, Job] = {}
         while waiting or running:
             while waiting and len(running) < most:
                 job = waiting.pop()
-                running[make.remote(shared, job)] = job
+                running[task.remote(shared, job)] = job
             done, _ = ray.wait(list(running))
             for reference in done:
                 yield running.pop(reference), ray.get(reference)
+
+
+def _made(make: Make, job: Job) -> bytes:
+    return make(job)

@@ -17,15 +17,16 @@ RecipeName = Annotated[str, typer.Option("--recipe", help="A shipped recipe, or 
 Out = Annotated[Path | None, typer.Option(help="Folder for the datasets; one that was cut off goes on there.")]
 Count = Annotated[int | None, typer.Option("--samples", help="Frames in all; more than before go on with what is there.")]
 SeedBase = Annotated[int | None, typer.Option("--seed-base", help="The first seed of the worlds.")]
+Driver = Annotated[Path | None, typer.Option(help="A small policy's folder: label the states that it gets itself into.")]
 Local = Annotated[bool, typer.Option("--local", help="Without Ray: in processes of this machine.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes, with --local.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON object as the last line of standard output.")]
 
 
 def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out = None, samples: Count = None, seed_base: SeedBase = None,
-            local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
-    """Make demonstrations: labelled states and driven episodes, as LeRobotDataset v3."""
-    from agent.learn.collect import SEED_BASE
+            driver: Driver = None, local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
+    """Make demonstrations: labelled states and driven episodes, as LeRobotDataset v3; or states that a policy gets itself into."""
+    from agent.learn.collect import APART, SEED_BASE
     from agent.learn.collect import Progress as Told
     from agent.learn.collect import collect as make
     from agent.learn.recipe import load_recipe
@@ -45,8 +46,8 @@ def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out
                 console.print(f"  {told.done} of {told.of}, {line}", highlight=False, markup=False)
 
         seed = SEED_BASE if seed_base is None else seed_base
-        result = make(wanted, folder, seed_base=seed, workers=workers, ray=None if local else settings.serve, tell=tell)
-    console.print(f"  {folder}: {sum(result[kind]['frames'] for kind in ('states', 'demos') if kind in result)} frames, "
+        result = make(wanted, folder, seed_base=seed, driver=driver, workers=workers, ray=None if local else settings.serve, tell=tell)
+    console.print(f"  {folder}: {sum(result[kind]['frames'] for kind in APART if kind in result)} frames, "
                   f"{result['per_second']} a second", soft_wrap=True, markup=False, highlight=False)  # fmt: skip
     if as_json:
         print(json.dumps(result), flush=True)

@@ -5,15 +5,17 @@ from collections.abc import Iterator
 from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
 from agent.__main__ import app
 from agent.errors import RecordError
+from agent.executor.models.small_files import save_small
 from agent.learn import collect as module
 from agent.learn.collect import APART, Job, Progress, collect, plan
-from agent.learn.dataset import Samples
-from agent.learn.recipe import Recipe
+from agent.learn.dataset import KINDS, Samples
+from tests.executor.models.small_models import tiny_small
 from tests.learn.lerobot import LeRobotV3
 from tests.learn.scenes import TABLETOP
 
@@ -40,7 +42,7 @@ def test_the_plan_spreads_demos_and_gives_each_shard_its_own_worlds() -> None:
     demos = [place for place, job in enumerate(jobs) if job.kind == "demos"]
     assert len(jobs) == 100 and len(demos) == 20 and max(b - a for a, b in pairwise(demos)) <= 6
     worlds = [seed for job in jobs for seed in range(job.seed, job.seed + recipe.shard)]
-    assert len(set(worlds)) == len(worlds) and all((job.seed >= 1000 + APART) == (job.kind == "demos") for job in jobs)
+    assert len(set(worlds)) == len(worlds) and all((job.seed >= 1000 + APART["demos"]) == (job.kind == "demos") for job in jobs)
     longer = plan(recipe.model_copy(update={"samples": 1200}), 1000)
     assert set(jobs) <= set(longer)
 
@@ -79,9 +81,9 @@ def test_cut_off_anywhere_it_goes_on_to_the_same_end(whole: Path, tmp_path: Path
 
 
 def test_shards_that_come_in_any_order_are_put_in_theirs(whole: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def backwards(recipe: Recipe, jobs: list[Job]) -> Iterator[tuple[Job, bytes]]:
+    def backwards(make: module.Make, jobs: list[Job]) -> Iterator[tuple[Job, bytes]]:
         for job in reversed(jobs):
-            yield job, module.make_shard(recipe, job)
+            yield job, make(job)
 
     monkeypatch.setattr(module, "_here", backwards)
     collect(RECIPE, tmp_path, seed_base=SEED)
@@ -134,3 +136,17 @@ def test_the_command_line(tmp_path: Path) -> None:
     assert shown.exit_code == 0, shown.output
     result = json.loads(shown.stdout.strip().splitlines()[-1])
     assert result["states"]["frames"] == 6 == len(Samples(tmp_path / "out")) and result["name"] == "own"
+
+
+def test_states_that_a_policy_gets_itself_into_are_labelled(whole: Path, tmp_path: Path) -> None:
+    save_small(tiny_small(), tmp_path / "policy")
+    recipe = RECIPE.model_copy(update={"samples": 12})
+    for out in ("one", "other"):
+        result = collect(recipe, tmp_path / out, seed_base=SEED, driver=tmp_path / "policy")
+    assert result["visited"]["frames"] == 12 and set(files(tmp_path / "one")) and files(tmp_path / "one") == files(tmp_path / "other")
+    samples = Samples(tmp_path / "one")
+    batch = samples.batch(range(12))
+    assert (batch["kind"] == KINDS.index("driven")).all() and np.isfinite(batch["chunk"]).all()
+    assert len(np.unique(batch["state"][:, 7:10].round(4), axis=0)) > 6, "the policy moves"
+    with pytest.raises(RecordError, match="driver"):
+        collect(recipe.model_copy(update={"samples": 20}), tmp_path / "one", seed_base=SEED, driver=whole)

@@ -1,0 +1,96 @@
+"""States that a learned policy gets itself into, with what the oracle would do there (Ross et al. 2011, DAgger).
+
+The policy drives through its own chunks in full physics; the oracle labels every few ticks. Calls that it fails are kept too: they hold
+the states from which it has to learn the way back. Often the oracle drives the first part of a call, so that the policy also gets to
+places that it does not yet reach by itself.
+"""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+
+from agent.errors import ConfigError, PolicyError
+from agent.executor.models.small_policy import SmallPolicy, small_policy
+from agent.learn.calls import draw_call, draw_words
+from agent.learn.dataset import VIEWS
+from agent.learn.mind import Mind
+from agent.learn.recipe import Recipe
+from agent.learn.samples import pointed
+from agent.learn.scenery import draw_layout, rearranged
+from agent.learn.shards import Frame, encoded
+from agent.learn.stage import Dice, Pictures
+from agent.skills.skill import Skill
+from agent.types import Array, Observation, Subtask
+from sim.robot import SimRobot
+
+CALLS, TICKS = 6, 288
+"""Calls in one world, and control periods for each."""
+ROWS, EVERY = 16, 4
+"""Rows of a chunk that are carried out, and ticks from one labelled state to the next."""
+LED, LED_TICKS = 0.4, 120
+"""How often the oracle drives first, and for how long at most."""
+
+
+def draw_visits(recipe: Recipe, driver: Path, seed: int, count: int) -> Iterator[Frame]:
+    """So many frames; equal arguments and weights give equal frames. Worlds have the seeds seed, seed + 1, …"""
+    policy, left, world = small_policy(driver), count, 0
+    while left > 0:
+        rng = np.random.default_rng([seed + world, 53])
+        for frame in in_world(recipe, policy, seed + world, rng):
+            yield frame
+            left -= 1
+            if left == 0:
+                return
+        world += 1
+
+
+def in_world(recipe: Recipe, policy: SmallPolicy, seed: int, rng: Dice) -> Iterator[Frame]:
+    """The frames of one world, one call after the other."""
+    try:
+        robot = SimRobot(rearranged(draw_layout(recipe, rng), rng), seed)
+    except ConfigError:
+        return
+    try:
+        for _ in range(CALLS):
+            scene = robot.observe(()).scene
+            call = draw_call(scene, recipe, rng) if scene else None
+            if call is None or robot.rejected:
+                return
+            yield from drive(recipe, robot, policy, call, rng)
+    finally:
+        robot.close()
+
+
+def drive(recipe: Recipe, robot: SimRobot, policy: SmallPolicy, call: Skill, rng: Dice) -> Iterator[Frame]:
+    """One call: a frame every few ticks from where the policy takes over until it is done, or out of time."""
+    pictures, mind = Pictures(robot._bench, robot._camera), Mind()
+    first = robot.observe(()).scene
+    assert first is not None
+    words = draw_words(call, first, recipe, rng)
+    led = int(rng.integers(LED_TICKS)) // ROWS * ROWS if rng.random() < LED else 0
+    rows: Array = np.zeros((0, 7), np.float32)
+    for tick in range(TICKS):
+        seen = robot.observe(())
+        assert seen.scene is not None
+        if call.done(seen.scene.since(first.tick)):
+            return
+        if tick % EVERY == 0:
+            try:
+                told = mind.label(seen, call.subtask)
+            except PolicyError:
+                return
+            shown = {view: pictures.take(view) for view in VIEWS}
+            if tick >= led:
+                points = pointed(pictures, seen.scene, call.subtask, told, {view: bodies for view, (_, bodies) in shown.items()})
+                yield Frame({view: encoded(image) for view, (image, _) in shown.items()}, seen.state, told.chunk, points, words,
+                            call.skill_name(), call.args, "driven", robot.layout.look, robot.seed)  # fmt: skip
+            if tick % ROWS == 0:
+                rows = told.chunk if tick < led else chunk_of(policy, seen, words, {view: image for view, (image, _) in shown.items()})
+        robot.apply(rows[tick % ROWS])
+
+
+def chunk_of(policy: SmallPolicy, seen: Observation, words: str, images: dict[str, Array]) -> Array:
+    """What the policy would have the arm do, with the pictures that are written down."""
+    return policy.predict(replace(seen, images=images), Subtask(skill="", words=words)).actions
