@@ -60,6 +60,7 @@ Long = Annotated[int | None, typer.Option("--samples", help="How many samples to
 Minutes = Annotated[float | None, typer.Option(help="How many minutes of training, pauses not counted.")]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder of the run; one that was cut off goes on there.")]
 Gates = Annotated[str | None, typer.Option("--gate", help="Task templates to try in closed loop, with commas.")]
+Shares = Annotated[list[str] | None, typer.Option("--share", help="Show a skill or a dataset more often: stack=2, visited=3.")]
 Sizes = Annotated[list[str] | None, typer.Option("--size", help="Another size: pointing=false, width=96. May be given several times.")]
 
 
@@ -73,6 +74,7 @@ def train(
     precision: Annotated[Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: whichever is faster here.")] = "auto",
     seed: Annotated[int, typer.Option(help="Of weights, order, noise.")] = 0,
     lora: Annotated[int | None, typer.Option(help="Full-size checkpoints: train low-rank updates of this rank.")] = None,
+    share: Shares = None,
     gate: Gates = None,
     gate_minutes: Annotated[float, typer.Option(help="Time between two such trials.")] = 30.0,
     gate_episodes: Annotated[int, typer.Option(help="Episodes of each template in a trial.")] = 10,
@@ -91,7 +93,7 @@ def train(
     plan = Plan(
         out=str(out or settings.runs.folder / "train" / family), samples=samples, minutes=minutes, batch=batch, rate=rate, seed=seed,
         optimiser=optimiser, device=choose_device(device), precision=precision, processes=processes, save_minutes=save_minutes,
-        gate_minutes=gate_minutes if gate else None,
+        shares=dict(sized(text) for text in share or ()), gate_minutes=gate_minutes if gate else None,
     )  # fmt: skip
     gates = tuple(name.strip() for name in gate.split(",")) if gate else ()
     sizes = dict(sized(text) for text in size or ())

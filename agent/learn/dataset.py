@@ -87,6 +87,7 @@ class Samples:
         """Every sentence; `task` of a batch is an index into it."""
         numbers: dict[str, int] = {}
         self._task_of: list[Array] = []
+        self._set_of: list[Array] = []
         for root in roots:
             own = [str(words) for words in pq.read_table(root / "meta/tasks.parquet")["task"].to_pylist()]
             known = np.array([numbers.setdefault(words, len(numbers)) for words in own], dtype=np.int64)
@@ -94,6 +95,7 @@ class Samples:
                 self._tables.append(table)
                 self._images.append([table[f"observation.images.{view}"].chunk(0).field("bytes") for view in VIEWS])
                 self._task_of.append(known[table["task_index"].to_numpy()])
+                self._set_of.append(np.full(len(table), roots.index(root)))
         self.tasks = list(numbers)
         self._starts = np.concatenate([[0], np.cumsum([len(table) for table in self._tables])]).tolist()
         self._columns: dict[str, list[Array]] = {}
@@ -127,7 +129,8 @@ class Samples:
         return {"recipe": recipe.name, "recipe_sha256": recipe.sha256, "skills": self.skills, "kinds": recipe.kinds, "seed_bases": seeds}
 
     def column(self, name: str) -> Array:
-        """A feature over all frames, [N, …]: numbers as they are, skill, look and kind as indices, `task` into `tasks`. No pictures."""
+        """A feature over all frames, [N, …]: numbers as they are, skill, look and kind as indices, `task` into `tasks`, `set` into
+        `sets`. No pictures."""
         return np.concatenate(self._parts(name))
 
     def batch(self, indices: Sequence[int] | Array) -> dict[str, Any]:
@@ -163,7 +166,8 @@ class Samples:
     def _parts(self, name: str) -> list[Array]:
         """A column, file by file."""
         if name not in self._columns:
-            self._columns[name] = self._task_of if name == "task" else [self._read(table, name) for table in self._tables]
+            known = {"task": self._task_of, "set": self._set_of}
+            self._columns[name] = known[name] if name in known else [self._read(table, name) for table in self._tables]
         return self._columns[name]
 
     def _read(self, table: pa.Table, name: str) -> Array:

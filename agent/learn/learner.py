@@ -34,6 +34,8 @@ class Demonstrations(Protocol):
     """What is needed of `dataset.Samples`."""
 
     tasks: list[str]
+    skills: list[str]
+    sets: dict[str, Any]
 
     def __len__(self) -> int: ...
 

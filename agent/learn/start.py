@@ -64,8 +64,8 @@ def train(order: Order, say: Callable[[str], None] = print) -> Path:
     return out / "policy"
 
 
-FREE = ("out", "samples", "minutes", "processes", "device", "precision", "save_minutes", "check_samples", "gate_minutes")
-"""What a run may go on with differently: how long, where and how closely it is watched; not what is trained."""
+FREE = ("out", "samples", "minutes", "processes", "device", "precision", "save_minutes", "check_samples", "gate_minutes", "shares")
+"""What a run may go on with differently: how long, where and how closely it is watched, what is shown how often; not what is trained."""
 
 
 def fixed(order: Order) -> dict[str, Any]:

@@ -15,16 +15,16 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from agent.errors import ConfigError
+from agent.errors import ConfigError, hint
 from agent.learn.curves import draw_curves
 from agent.learn.learner import Batch, Demonstrations, Learner
 from agent.learn.optimiser import Kind, Optimiser
@@ -57,6 +57,8 @@ class Plan:
     processes: int = 1
     save_minutes: float = 3.0
     check_samples: int = 8000
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """How often frames of a skill, or of a dataset, are shown: {"stack": 2} twice as often as there are. Others count once."""
     gate_minutes: float | None = None
     """How often the checkpoint so far is tried in closed loop; None: never."""
 
@@ -118,6 +120,7 @@ class Training:
         self.learner.meet(self.data)
         apart = held_out(self.data.column("seed"))
         self.fit, self.apart = np.flatnonzero(~apart), np.flatnonzero(apart)
+        self.upto = np.cumsum(weights(self.data, self.plan.shares)[self.fit])
         if len(self.fit) == 0:
             raise ConfigError("There is no frame to train on in these data.")
 
@@ -132,7 +135,7 @@ class Training:
 
     def indices(self, step: int) -> Array:
         rng = np.random.default_rng((self.plan.seed, step))
-        chosen = self.fit[rng.integers(len(self.fit), size=self.plan.batch)]
+        chosen = self.fit[np.searchsorted(self.upto, rng.random(self.plan.batch) * self.upto[-1], side="right")]
         return chosen[self.team.rank :: self.team.size]
 
     def done(self) -> float:
@@ -244,6 +247,19 @@ class Training:
         if self.first:
             strike(self.out / "metrics.jsonl", self.at.samples)
             self.say(f"{self.at.samples:>9} samples  going on after {clock(self.at.seconds)}")
+
+
+def weights(data: Demonstrations, shares: Mapping[str, float]) -> Array:
+    """How often each frame is shown, float64[N]. ConfigError for a name that is neither a skill nor a dataset."""
+    found = np.ones(len(data))
+    for name, share in shares.items():
+        column, names = ("skill", data.skills) if name in data.skills else ("set", list(data.sets))
+        if name not in names:
+            known = [*data.skills, *data.sets]
+            raise ConfigError(f"--share {name}: these data have no such skill or dataset. They have: {', '.join(known)}."
+                              f"{hint(name, known)}")  # fmt: skip
+        found[data.column(column) == names.index(name)] *= share
+    return found
 
 
 def held_out(seeds: Array) -> Array:

@@ -15,7 +15,7 @@ class Few:
 
     def __init__(self, count: int, words: Sequence[str] = SENTENCES, seed: int = 0) -> None:
         rng = np.random.default_rng(seed)
-        self.tasks = list(words)
+        self.tasks, self.skills, self.sets = list(words), ["pick", "place"], {"states": {}}
         self.images = rng.integers(0, 256, (count, 2, 96, 96, 3), dtype=np.uint8)
         self.state = (0.2 * rng.normal(size=(count, 14))).astype(np.float32)
         steps = np.cumsum(0.01 * rng.normal(size=(count, 32, 6)), axis=1)
@@ -35,7 +35,9 @@ class Few:
         return len(self.state)
 
     def column(self, name: str) -> Array:
-        return {"observation.state": self.state, "chunk": self.chunk, "seed": self.seed}[name]
+        zeros = np.zeros(len(self), int)
+        skill = np.arange(len(self)) % 2
+        return {"observation.state": self.state, "chunk": self.chunk, "seed": self.seed, "set": zeros, "skill": skill}[name]
 
     def batch(self, indices: Array) -> dict[str, Any]:
         at = np.asarray(indices)

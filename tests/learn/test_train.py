@@ -24,6 +24,7 @@ from agent.learn.schedule import Average, choose_precision, learning_rate
 from agent.learn.start import Order, read_order, train
 from agent.learn.team import Alone, run_team
 from agent.learn.train import HELD_OUT, Plan, Training, held_out, strike
+from agent.learn.train import weights as shown_weights
 from tests.learn.few import Few
 
 TINY = SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3)
@@ -109,6 +110,20 @@ def test_training_fits_what_it_is_shown(tmp_path: Path) -> None:
     run.run()
     policy = SmallLearner.further(tmp_path / "policy", Choices())
     assert policy.check(batch)["error_cm"] < 0.8 * before
+
+
+def test_what_is_to_be_shown_more_often_is() -> None:
+    np.testing.assert_array_equal(shown_weights(FEW, {})[:4], [1, 1, 1, 1])
+    np.testing.assert_array_equal(shown_weights(FEW, {"place": 3.0, "states": 0.5})[:4], [0.5, 1.5, 0.5, 1.5])
+    with pytest.raises(ConfigError, match="--share plase.*pick, place, states.*place"):
+        shown_weights(FEW, {"plase": 2.0})
+
+
+def test_shares_reach_the_batches(tmp_path: Path) -> None:
+    run = training(tmp_path, samples=8, shares={"place": 4.0})
+    run.read_data()
+    drawn = np.concatenate([run.indices(step) for step in range(300)])
+    assert 0.75 < (drawn % 2 == 1).mean() < 0.85
 
 
 def test_held_out_frames_are_not_trained_on(tmp_path: Path) -> None:
