@@ -40,10 +40,12 @@ class Team(Alone):
     """One of several."""
 
     def __init__(self, rank: int, size: int, meeting: Path) -> None:
-        self.rank, self.size = rank, size
+        self.rank, self.size, self.starter = rank, size, os.getppid()
         dist.init_process_group("gloo", init_method=f"file://{meeting}", rank=rank, world_size=size, timeout=PATIENCE)
 
     def average(self, model: nn.Module) -> None:
+        if os.getppid() != self.starter:  # it was killed: nobody waits for this work, and another run may go on in its folder
+            raise SystemExit(1)
         grads = [weight.grad for weight in model.parameters() if weight.grad is not None]
         together = flat(grads)
         dist.all_reduce(together)

@@ -201,6 +201,39 @@ def test_two_processes_share_a_batch_and_average_their_gradients(tmp_path: Path)
         assert torch.equal(mean, other["mean"][name])
 
 
+def endless(team: Alone, out: Path) -> None:
+    """One process of a team that would work for ever."""
+    model = nn.Linear(2, 2)
+    model(torch.ones(1, 2)).sum().backward()
+    (out / f"{team.rank}.pid").write_text(str(os.getpid()))
+    while True:
+        team.average(model)
+        time.sleep(0.01)
+
+
+def alive(pid: int) -> bool:
+    stat = Path(f"/proc/{pid}/stat")
+    return stat.is_file() and stat.read_text().rsplit(")", 1)[1].split()[0] != "Z"
+
+
+def test_a_team_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
+    code = "import sys, pathlib; from agent.learn.team import run_team; from tests.learn.test_train import endless; " \
+           "run_team(2, endless, pathlib.Path(sys.argv[1]))"  # fmt: skip
+    root = Path(__file__).parents[2]
+    process = subprocess.Popen([sys.executable, "-c", code, str(tmp_path)], cwd=root, env={**os.environ, "PYTHONPATH": str(root)},
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+    deadline = time.monotonic() + 120
+    while len(written := [path for path in tmp_path.glob("*.pid") if path.read_text()]) < 2 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    pids = [int(path.read_text()) for path in written]
+    process.kill()
+    process.wait()
+    deadline = time.monotonic() + 60
+    while any(alive(pid) for pid in pids) and time.monotonic() < deadline:
+        time.sleep(0.1)
+    assert len(pids) == 2 and not any(alive(pid) for pid in pids)
+
+
 def test_an_order_is_kept_and_may_go_on_longer_but_not_as_another(tmp_path: Path) -> None:
     order = Order("pi0", "data", plan(tmp_path, samples=8), sizes={"pointing": False})
     (tmp_path / "run.json").write_text(json.dumps({**vars(order), "plan": vars(order.plan), "choices": vars(order.choices)}))
