@@ -106,7 +106,8 @@ class Config(Section):
 
 
 def load_config(path: Path | None = None, changes: dict[str, Any] | None = None) -> Config:
-    """Read `path` (default: config.yaml here, else the one that came with saydo), then set dotted `changes`: {"robot.seed": 3}."""
+    """Read `path` (default: config.yaml here, else the one that came with saydo); what the environment says counts more
+    (SAYDO_POLICY_NAME=oracle), and dotted `changes` the most: {"robot.seed": 3}."""
     path = path or next((p for p in (Path("config.yaml"), SHIPPED) if p.exists()), SHIPPED)
     try:
         values = yaml.safe_load(path.read_text(encoding="utf-8"))
@@ -116,7 +117,7 @@ def load_config(path: Path | None = None, changes: dict[str, Any] | None = None)
         raise ConfigError(f"{path} is not YAML: {error}") from error
     if not isinstance(values, dict):
         raise ConfigError(f"{path} must hold the sections {', '.join(Config.model_fields)}; it holds {type(values).__name__}.")
-    for dotted, value in (changes or {}).items():
+    for dotted, value in {**from_environment(), **(changes or {})}.items():
         section, _, key = dotted.partition(".")
         if isinstance(values.get(section), dict):
             values[section] = {**values[section], key: value}
@@ -126,6 +127,24 @@ def load_config(path: Path | None = None, changes: dict[str, Any] | None = None)
         return Config.model_validate(values)
     except ValidationError as error:
         raise ConfigError(f"{path}:\n" + "\n".join(f"  {explain(problem)}" for problem in error.errors())) from error
+
+
+def from_environment() -> dict[str, Any]:
+    """Dials that are set as SAYDO_SECTION_KEY, read as YAML."""
+    found: dict[str, Any] = {}
+    for section, field in Config.model_fields.items():
+        keys = getattr(field.annotation, "model_fields", {})
+        for name, dotted in ((f"{section}_{key}", f"{section}.{key}") for key in keys):
+            if (text := os.environ.get(f"SAYDO_{name.upper()}")) is not None:
+                found[dotted] = parsed(text)
+    return found
+
+
+def parsed(text: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError:
+        return text
 
 
 def explain(problem: Any) -> str:

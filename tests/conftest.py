@@ -14,6 +14,7 @@ from hypothesis import settings
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("HF_HUB_OFFLINE", "1")
 os.environ.setdefault("LANGGRAPH_STRICT_MSGPACK", "true")
+os.environ.setdefault("SAYDO_POLICY_NAME", "oracle")  # exact and quick; tests of learned policies name them
 os.environ.pop("OPENAI_API_KEY", None)
 os.environ.pop("SAYDO_API_KEY", None)
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:

@@ -18,6 +18,18 @@ def shape(model: type[BaseModel]) -> dict[str, list[str]]:
     return {name: list(getattr(field.annotation, "model_fields", {})) for name, field in model.model_fields.items()}
 
 
+def test_the_environment_counts_more_than_the_file_and_options_more_than_that(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAYDO_EXECUTOR_ROWS", "7")
+    monkeypatch.setenv("SAYDO_POLICY_CHECKPOINT", "some/where")
+    monkeypatch.setenv("SAYDO_PLANNER_MODEL", "null")
+    config = load_config(SHIPPED)
+    assert config.executor.rows == 7 and config.policy.checkpoint == Path("some/where") and config.planner.model is None
+    assert load_config(SHIPPED, {"executor.rows": 9}).executor.rows == 9
+    monkeypatch.setenv("SAYDO_EXECUTOR_ROWS", "many")
+    with pytest.raises(ConfigError, match=r"executor\.rows"):
+        load_config(SHIPPED)
+
+
 def test_yaml_and_python_name_the_same_dials_in_the_same_order() -> None:
     values = yaml.safe_load(SHIPPED.read_text())
     assert list(values) == list(Config.model_fields)
