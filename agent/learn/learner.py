@@ -82,6 +82,8 @@ class Choices:
     """How far brightness and each colour's share may be off, as a fraction."""
     longest_prefix: int = 8
     """Rows that may be given; half of all draws have none."""
+    near: float = 0.02
+    """A sample counts as 1 / (this + how far its chunk goes on average, m): where little is left to go, little may be wrong."""
     slow: float = 0.3
     """RDT: share of samples at its lower rate."""
 
@@ -157,7 +159,8 @@ class SmallLearner:
         return [RDT_RATES[int(is_slow)] for is_slow in slow]
 
     def targets(self, batch: Batch, rates: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Rows as the network learns them, float32[B, H, width], and their weights [B, H, 1]: 0 beyond the horizon of the rate."""
+        """Rows as the network learns them, float32[B, H, width], and their weights [B, H, 1]: the sample's, and 0 beyond the horizon of
+        the rate. A weight that follows from what is seen leaves what is to be answered there as it is."""
         config, space = self.small.config, self.small.space
         actions = np.zeros((len(rates), config.horizon, space.width), np.float32)
         weight = np.zeros((len(rates), config.horizon, 1), np.float32)
@@ -165,6 +168,8 @@ class SmallLearner:
             at = [i for i, own in enumerate(rates) if own == rate]
             rows = space.rows(slowed(batch["chunk"][at], RATE_HZ // rate), batch["state"][at], rate)
             actions[at, : rows.shape[1]], weight[at, : rows.shape[1]] = rows, 1
+        way = np.linalg.norm(batch["chunk"][:, : config.horizon // 2, :3] - batch["state"][:, None, 7:10], axis=-1).mean(1)
+        weight /= (self.choices.near + way)[:, None, None]
         return torch.from_numpy(actions).to(self.device), torch.from_numpy(weight).to(self.device)
 
     def pointed(self, pointing: Pointing, batch: Batch) -> Tensor:
