@@ -41,8 +41,8 @@ def weights_of(config: PolicyConfig) -> str | None:
     folder = checkpoint_of(config)
     if folder is None:
         return None
-    sha256 = sha256_of(folder)
-    return f"{folder} (sha256 {sha256[:12]})" if sha256 else str(folder)
+    name, sha256 = f"weights/{folder.name}" if folder.parent == WEIGHTS else str(folder), sha256_of(folder)
+    return f"{name} (sha256 {sha256[:12]})" if sha256 else name
 
 
 def sha256_of(folder: Path) -> str | None:

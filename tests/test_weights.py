@@ -1,0 +1,51 @@
+"""The weights that ship: whole, small, described, and good for what they say."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from agent.app import open_agent
+from agent.config import SHIPPED, load_config
+from agent.executor.models.small_files import is_small, load_small
+from agent.executor.models.small_policy import SmallPolicy
+from agent.executor.policies import WEIGHTS
+from agent.types import Subtask
+from sim.robot import SimRobot
+
+FOLDERS = [folder for folder in sorted(WEIGHTS.glob("*")) if folder.is_dir()]
+LARGEST = 25 * 2**20
+"""bytes"""
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_each_is_whole_small_and_has_a_card_with_its_hash(folder: Path) -> None:
+    assert is_small(folder)
+    small = load_small(folder)  # compares the hash
+    assert all(file.stat().st_size <= LARGEST for file in folder.iterdir())
+    card = (folder / "README.md").read_text(encoding="utf-8")
+    taught = small.trained["taught"]
+    assert all(skill in card for skill in taught["skills"]) and taught["recipe_sha256"][:12] in card and "95 %" in card
+
+
+def test_pi0_sees_what_is_asked_for_and_goes_there() -> None:
+    """A chunk from the start leads towards the block that is named, whichever it is."""
+    policy, robot = SmallPolicy(load_small(WEIGHTS / "pi0")), SimRobot("tabletop", seed=1)
+    seen = robot.observe(("front", "wrist"))
+    assert seen.scene is not None
+    for name in ("red block", "blue block", "green block", "yellow block"):
+        end = policy.predict(seen, Subtask(skill="pick", words=f"pick up the {name}")).actions[-1, :2]
+        away = {block: float(np.linalg.norm(end - seen.scene.find(block).position[:2])) for block in seen.scene.names("block")}
+        assert min(away, key=lambda block: away[block]) == name, away
+    robot.close()
+
+
+def test_what_runs_by_default_is_pi0_from_pixels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("SAYDO_POLICY_NAME")
+    settings = load_config(SHIPPED, {"runs.folder": str(tmp_path), "runs.video": False, "robot.seed": 1})
+    with open_agent(settings, "pick up the red block", local=True) as agent:
+        result = agent.tell("pick up the red block")
+        chunks = [event for event in agent.record.events if event["kind"] == "chunk"]
+        weights = agent.record.events[0]["weights"]
+    assert result.status == "done" and result.scene.holding == "red block"
+    assert {chunk["by"] for chunk in chunks} == {"pi0"} and weights.startswith("weights/pi0")
