@@ -141,4 +141,6 @@ def test_random_motion_does_not_switch_the_light() -> None:
 
 def test_equal_episodes_are_equal() -> None:
     one, other = played("plan", about="light on"), played("plan", about="light on")
-    assert {k: v for k, v in one.items() if k != "wall_s"} == {k: v for k, v in other.items() if k != "wall_s"}
+    for line in (one, other):
+        del line["wall_s"], line["results"][0]["chunk_ms"]
+    assert one == other
