@@ -4,7 +4,8 @@ What is applied is not what is written down: a frame's chunk is the oracle's own
 mistake is the way back (Ross et al. 2011, DAgger; Laskey et al. 2017, noise injection). Only episodes that end as done are kept.
 """
 
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from contextlib import closing
 
 import numpy as np
 
@@ -102,21 +103,28 @@ def draw_episodes(recipe: Recipe, seed: int, count: int) -> Iterator[list[Frame]
 
 def in_world(recipe: Recipe, seed: int, rng: Dice) -> Iterator[list[Frame]]:
     """The episodes of one world, one call after the other."""
-    try:
-        robot = SimRobot(rearranged(draw_layout(recipe, rng), rng), seed)
-    except ConfigError:
-        return
-    try:
-        for _ in range(CALLS):
-            scene = robot.observe(()).scene
-            call = draw_call(scene, recipe, rng) if scene else None
-            if call is None:
-                return
+    with closing(calls_in_world(recipe, seed, rng, CALLS)) as calls:
+        for robot, call in calls:
             episode = drive(recipe, robot, call, rng)
             if episode:
                 yield episode
             elif robot.rejected:
                 return
+
+
+def calls_in_world(recipe: Recipe, seed: int, rng: Dice, most: int) -> Generator[tuple[SimRobot, Skill], None, None]:
+    """The robot of one world with a call that can be made in what those before it have left; none if things do not fit on the table."""
+    try:
+        robot = SimRobot(rearranged(draw_layout(recipe, rng), rng), seed)
+    except ConfigError:
+        return
+    try:
+        for _ in range(most):
+            scene = robot.observe(()).scene
+            call = draw_call(scene, recipe, rng) if scene else None
+            if call is None:
+                return
+            yield robot, call
     finally:
         robot.close()
 

@@ -6,19 +6,20 @@ places that it does not yet reach by itself.
 """
 
 from collections.abc import Iterator
+from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from agent.errors import ConfigError, PolicyError
+from agent.errors import PolicyError
 from agent.executor.models.small_policy import SmallPolicy, small_policy
-from agent.learn.calls import draw_call, draw_words
+from agent.learn.calls import draw_words
 from agent.learn.dataset import VIEWS
+from agent.learn.driven import calls_in_world
 from agent.learn.mind import Mind
 from agent.learn.recipe import Recipe
 from agent.learn.samples import pointed
-from agent.learn.scenery import draw_layout, rearranged
 from agent.learn.shards import Frame, encoded
 from agent.learn.stage import Dice, Pictures
 from agent.skills.skill import Skill
@@ -48,19 +49,11 @@ def draw_visits(recipe: Recipe, driver: Path, seed: int, count: int) -> Iterator
 
 def in_world(recipe: Recipe, policy: SmallPolicy, seed: int, rng: Dice) -> Iterator[Frame]:
     """The frames of one world, one call after the other."""
-    try:
-        robot = SimRobot(rearranged(draw_layout(recipe, rng), rng), seed)
-    except ConfigError:
-        return
-    try:
-        for _ in range(CALLS):
-            scene = robot.observe(()).scene
-            call = draw_call(scene, recipe, rng) if scene else None
-            if call is None or robot.rejected:
+    with closing(calls_in_world(recipe, seed, rng, CALLS)) as calls:
+        for robot, call in calls:
+            if robot.rejected:
                 return
             yield from drive(recipe, robot, policy, call, rng)
-    finally:
-        robot.close()
 
 
 def drive(recipe: Recipe, robot: SimRobot, policy: SmallPolicy, call: Skill, rng: Dice) -> Iterator[Frame]:
