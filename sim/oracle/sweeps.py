@@ -36,7 +36,7 @@ HOVER, LOW = 0.002, 0.006
 PALM_UNDER = 0.035
 """Height of the tool centre point in a stroke, m."""
 HIGH = 0.12
-"""Only from above this, m, it is said that there is no way: what is swept now may open one."""
+"""Only from above this, m, it is said that there is no way: what is swept now may open one, or be enough."""
 SWEEPING = 0.12
 """m/s."""
 
@@ -65,7 +65,7 @@ def sweep(hand: Imagined, name: str, zone: str) -> Move:
     lane = noted(hand, ("lane", zone), lambda: choose_lane(now(hand), beads, goal, sponge.name))
     if lane is not None:
         return come_down(hand, sponge, goal, lane)
-    if hand.tcp[2] > HIGH:
+    if hand.tcp[2] > HIGH and ("in", name, zone) not in hand.scene.facts:
         raise Refused(f"There is no free way for the sponge from the {name} to the {zone}: clear what stands there.")
     return rise(hand, lifted(hand), 0.0)
 

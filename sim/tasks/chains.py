@@ -18,6 +18,8 @@ from sim.tasks.task import Layout, Task, Template
 
 TRIES, PATIENCE = 40, 4
 """How many beginnings are tried for a chain, and how many of them with the same template first."""
+APART = 1_000_000_007
+"""From the seed of one try to that of the next: no world that another episode has."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -39,11 +41,12 @@ class Chain:
 
 
 def draw_start(template: Template, seed: int, change: Callable[[Layout], Layout] = lambda layout: layout) -> tuple[Start, Task]:
-    """A scene for a template and one of its tasks there, both by the seed; a template with a prelude has its task after that. change:
-    what is different from the template's own layouts, such as their look."""
+    """A scene for a template and one of its tasks there, both by the seed; a template with a prelude has its task after that. In most
+    worlds there is one at once; else things are put elsewhere too. change: what is different from the template's own layouts, such as
+    their look."""
     rng = np.random.default_rng([seed, *template.name.encode()])
-    for _ in range(TRIES):
-        start = start_of(template, rng, seed, change)
+    for attempt in range(TRIES):
+        start = start_of(template, rng, seed + attempt * APART, change)
         scene = after(start.scene, *template.prelude)
         if tasks := template.find(scene):
             return start, tasks[int(rng.integers(len(tasks)))]

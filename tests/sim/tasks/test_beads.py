@@ -60,3 +60,11 @@ def test_two_short_things_share_a_tray() -> None:
     things = ["red tray", {"name": "blue block", "in": "red tray"}, "green block", "yellow bar"]
     scene = first_scene(read_layout({"things": things}), 0)
     assert has_room(scene, "red tray", "green block") and not has_room(scene, "red tray", "yellow bar")
+
+
+@pytest.mark.parametrize("seed", [13, 31, 37, 46])
+def test_where_no_way_is_free_for_the_sponge_things_are_put_elsewhere(seed: int) -> None:
+    """In these worlds something stands in every lane, whatever its colour."""
+    start, _ = draw_start(template("sweep"), seed)
+    assert start.seed != seed
+    assert draw_start(template("sweep"), seed)[0].seed == start.seed
