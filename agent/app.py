@@ -21,6 +21,7 @@ from agent.executor.policies import make_policy, named_class, weights_of
 from agent.executor.record import Recorder
 from agent.executor.run import Run
 from agent.executor.safety import Guard
+from agent.executor.slowed import at_rate
 from agent.graph import UNCONFIRMED, Context, build_graph, seen
 from agent.mailbox import Mailbox, is_correction, is_go_on, is_question
 from agent.planner.decision import Step
@@ -231,9 +232,12 @@ def checkpointer(connection: sqlite3.Connection) -> SqliteSaver:
 def build_robot(config: Config, disturbances: Sequence[Any] = ()) -> Robot:
     """The simulated Panda, or the user's own robot."""
     if config.robot.name == "sim":
-        from sim.robot import SimRobot
+        from sim.robot import RATE_HZ, SimRobot
 
-        return SimRobot(config.robot.scene, seed=config.robot.seed, pace=config.robot.pace, disturbances=disturbances)
+        if strange := set(config.robot.options) - {"rate_hz"}:
+            raise ConfigError(f"robot.options: the simulator knows no '{min(strange)}'; it takes rate_hz alone.")
+        robot = SimRobot(config.robot.scene, seed=config.robot.seed, pace=config.robot.pace, disturbances=disturbances)
+        return at_rate(robot, config.robot.options.get("rate_hz", RATE_HZ))
     if disturbances:
         raise ConfigError(f"Disturbances are for the simulator; robot '{config.robot.name}' is not one.")
     try:

@@ -24,7 +24,7 @@ class RobotConfig(Section):
     name: str
     """`sim`, or `module:Class` of a robot that passes `agent.testing.check_robot`."""
     options: dict[str, Any]
-    """Given to the class of your own robot by name: its port, its address."""
+    """Given to the class of your own robot by name: its port, its address. The simulator takes rate_hz."""
     scene: str | dict[str, Any]
     """Of the simulator: a name, a YAML file, or what one holds."""
     seed: Annotated[int, Field(ge=0)]
@@ -39,11 +39,14 @@ class PolicyConfig(Section):
     """A folder of weights; None: those that ship, for a policy that has some."""
     otherwise: str | None = None
     """Another policy, for what a learned one was not trained for; None: the learned one has to try."""
+    options: dict[str, Any] = {}
+    """Given to the policy's class by name. A small RDT takes rate_hz and cameras."""
 
     @property
     def label(self) -> str:
         """Tells apart what is served: a server is used again only for the same policy with the same weights."""
         named = f"{self.name} ({self.checkpoint.resolve()})" if self.checkpoint else self.name
+        named += f" {self.options}" if self.options else ""
         return f"{named}, otherwise {self.otherwise}" if self.otherwise and self.otherwise != self.name else named
 
 

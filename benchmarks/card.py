@@ -14,7 +14,7 @@ from typing import Any
 
 from agent.config import load_config
 from agent.evaluate.episodes import trained_for, with_weights
-from agent.evaluate.protocol import Protocol
+from agent.evaluate.protocol import Protocol, load_protocol
 from agent.evaluate.runner import evaluate
 from agent.evaluate.statistics import wilson
 
@@ -32,6 +32,13 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "one sentence, with words never in training": {"rows": ("alone",), "templates": ONE_STEP, "language": "words"},
 }
 
+OTHER_ARMS: dict[str, dict[str, Any]] = {
+    "commanded at 10 Hz": {"options": {"rate_hz": 10}},
+    "the front camera alone": {"options": {"cameras": ["front"]}},
+    "10 Hz and the front camera alone": {"options": {"rate_hz": 10, "cameras": ["front"]}},
+}
+"""What an RDT knows besides."""
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -44,7 +51,9 @@ def main() -> None:
     parser.add_argument("--note", type=Path, help="a file with what is to be said besides figures")
     given = parser.parse_args()
     about = json.loads((given.policy / "config.json").read_text(encoding="utf-8"))
-    results = {name: played(name, given, about, **changes) for name, changes in CONDITIONS.items()}
+    conditions = CONDITIONS | (OTHER_ARMS if about["config"]["family"] == "rdt" else {})
+    results = {name: played(name, given, about, **changes) for name, changes in conditions.items()}
+    late = played_late(given, about)
     to = given.to or given.policy
     to.mkdir(parents=True, exist_ok=True)
     if to != given.policy:
@@ -53,17 +62,29 @@ def main() -> None:
         if (curves := given.policy.parent / "curves.svg").is_file():
             shutil.copy(curves, to / "curves.svg")
     note = given.note.read_text(encoding="utf-8") if given.note else ""
-    (to / "README.md").write_text(card(about, results, note), encoding="utf-8")
+    (to / "README.md").write_text(card(about, results, late, note), encoding="utf-8")
     print(to / "README.md")
 
 
 def played(name: str, given: argparse.Namespace, about: dict[str, Any], **changes: Any) -> dict[str, Any]:
-    config = load_config()
+    """One condition, over the templates that the policy was trained for."""
     episodes = given.episodes if name == "its own scenes" else given.others
-    family = "rdt" if about["config"]["family"] == "rdt" else "pi0"
-    protocol = Protocol(name=name, kind="skills", policy=family, checkpoint=given.policy, ticks=600, episodes=episodes, seed_base=SEEDS,
-                        **changes)  # fmt: skip
-    protocol = with_weights(trained_for(protocol, config))
+    protocol = Protocol(name=name, kind="skills", policy=family(about), checkpoint=given.policy, ticks=600, episodes=episodes,
+                        seed_base=SEEDS, **changes)  # fmt: skip
+    return measured(name, trained_for(protocol, load_config()), given)
+
+
+def played_late(given: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
+    """Chunks that come 0, 2, 4 and 8 ticks late."""
+    changes = {"policy": family(about), "checkpoint": given.policy, "episodes": given.others, "seed_base": SEEDS}
+    return measured("chunks come late", load_protocol("delays", **changes), given)
+
+
+def family(about: dict[str, Any]) -> str:
+    return "rdt" if about["config"]["family"] == "rdt" else "pi0"
+
+
+def measured(name: str, protocol: Protocol, given: argparse.Namespace) -> dict[str, Any]:
     failed: list[str] = []
 
     def progress(done: int, of: int, line: dict[str, Any] | None) -> None:
@@ -71,12 +92,13 @@ def played(name: str, given: argparse.Namespace, about: dict[str, Any], **change
             failed.extend([] if line["success"] else [line["key"]])
             print(f"\r{name}: {done} of {of}, {len(failed)} failed now ", end="", flush=True)
 
-    result = evaluate(protocol, config, given.out / name.replace(" ", "-").replace(",", ""), workers=given.workers, progress=progress)
+    folder = given.out / name.replace(" ", "-").replace(",", "")
+    result = evaluate(with_weights(protocol), load_config(), folder, workers=given.workers, progress=progress)
     print()
     return result
 
 
-def card(about: dict[str, Any], results: dict[str, dict[str, Any]], note: str) -> str:
+def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[str, Any], note: str) -> str:
     trained, plain = about["trained"], results["its own scenes"]
     taught, plan, at = trained["taught"], trained["plan"], trained["progress"]
     lines = [
@@ -106,6 +128,11 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], note: str) -
         "| | success | 95 % interval |", "| --- | --- | --- |",
         *(f"| {name} | {share(result['overall'])} | {interval(result['overall'])} |" for name, result in results.items()),
         "",
+        f"Chunks that come late ({', '.join(late['protocol']['templates'])}):",
+        "",
+        "| ticks | success | 95 % interval |", "| --- | --- | --- |",
+        *(f"| {ticks} | {share(one)} | {interval(one)} |" for ticks, one in lateness(late)),
+        "",
     ]  # fmt: skip
     return "\n".join([*lines, note]).rstrip() + "\n"
 
@@ -113,6 +140,13 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], note: str) -
 def row(one: dict[str, Any]) -> str:
     chunks = "–" if one["chunks"] is None else f"{one['chunks']:.0f}"
     return f"| {one['name']} | {share(one)} | {interval(one)} | {one['wrong']:.1%} | {chunks} |"
+
+
+def lateness(late: dict[str, Any]) -> list[tuple[int, dict[str, Any]]]:
+    """(ticks, figures)."""
+    levels = late["protocol"]["perturbations"][0]["levels"]
+    of = late["rows"]["plan"]
+    return [(0, of["clean"]), *((levels[one["level"] - 1]["delay_ticks"], one) for one in of["cells"])]
 
 
 def share(one: dict[str, Any]) -> str:

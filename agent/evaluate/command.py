@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agent.config import load_config
+from agent.config import load_config, parsed
 from agent.errors import ConfigError
 from agent.evaluate.protocol import ROWS, load_protocol, perturbations_named
 
@@ -26,6 +26,7 @@ RowNames = Annotated[str | None, typer.Option("--rows", help=f"{', '.join(ROWS)}
 TemplateNames = Annotated[str | None, typer.Option("--templates", help="Only these templates (or demos); several with commas.")]
 Language = Annotated[str | None, typer.Option(help="What is said: plain, train, typos, phrasing, words or intent.")]
 Look = Annotated[str | None, typer.Option(help="Of the scenes: own, trained (in turn), or held out.")]
+Options = Annotated[list[str] | None, typer.Option("--option", help="For the policy: rate_hz=10 or cameras=[front], of a small RDT.")]
 Colours = Annotated[str | None, typer.Option(help="Of things: own, or held out.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the result; one that was cut off goes on there.")]
 Local = Annotated[bool, typer.Option("--local", help="Without Ray: in processes of this machine.")]
@@ -40,11 +41,12 @@ Disturbed = Annotated[bool, typer.Option("--disturbed", help="Each perturbation 
 @app.command()
 def skills(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
            episodes: Episodes = None, seed_base: SeedBase = None, rows: RowNames = None, templates: TemplateNames = None,
-           language: Language = None, look: Look = None, colours: Colours = None, out: Out = None, local: Local = False,
-           workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
+           language: Language = None, look: Look = None, colours: Colours = None, option: Options = None, out: Out = None,
+           local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
     """Every task template by itself: success with Wilson's 95 % interval."""
     measure("skills", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language, look=look, colours=colours)  # fmt: skip
+            seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language, look=look, colours=colours,
+            options=options_of(option))  # fmt: skip
 
 
 @app.command()
@@ -77,6 +79,14 @@ def disturbed(config: ConfigPath = None, protocol: Named = None, policy: PolicyN
     wrong = perturbations_named(listed(perturbation) or ()) if perturbation else None
     measure("disturbed", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
             seed_base=seed_base, rows=listed(rows), templates=listed(templates), perturbations=wrong, level=level)  # fmt: skip
+
+
+def options_of(given: list[str] | None) -> dict[str, Any] | None:
+    """name=value, each value read as YAML."""
+    for one in given or ():
+        if "=" not in one:
+            raise ConfigError(f"--option {one}: say name=value, for example rate_hz=10.")
+    return {name.strip(): parsed(value) for name, _, value in (one.partition("=") for one in given)} if given else None
 
 
 def listed(names: str | None) -> tuple[str, ...] | None:

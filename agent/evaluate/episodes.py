@@ -1,6 +1,7 @@
 """What a protocol comes to: episodes, each played by its own seed in a world of its own."""
 
 import base64
+import json
 import tempfile
 import time
 import traceback
@@ -223,17 +224,17 @@ def fault_of(protocol: Protocol, episode: Episode) -> Fault:
 def policy_of(protocol: Protocol, config: Config, row: Row, seed: int) -> Policy:
     """The protocol's policy, made once per process; the random row has its own, made for the robot at hand."""
     if row in ("oracle", "oracle-skills"):
-        return kept_policy("oracle", None)
+        return kept_policy("oracle")
     if row == "random" or protocol.policy == "random":
         return Wanderer(PANDA, seed)
-    if protocol.policy == config.policy.name and protocol.checkpoint is None:
-        return kept_policy(config.policy.name, config.policy.checkpoint)
-    return kept_policy(protocol.policy, protocol.checkpoint)
+    named = protocol.policy == config.policy.name and protocol.checkpoint is None
+    return kept_policy(protocol.policy, config.policy.checkpoint if named else protocol.checkpoint, json.dumps(protocol.options))
 
 
 @cache
-def kept_policy(name: str, checkpoint: Path | None) -> Policy:
-    return make_policy(PolicyConfig(name=name, checkpoint=checkpoint))
+def kept_policy(name: str, checkpoint: Path | None = None, options: str = "{}") -> Policy:
+    """options: as JSON."""
+    return make_policy(PolicyConfig(name=name, checkpoint=checkpoint, options=json.loads(options)))
 
 
 @cache

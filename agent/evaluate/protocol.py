@@ -120,6 +120,8 @@ class Protocol(Frozen):
     about: str = ""
     policy: str = "oracle"
     checkpoint: Path | None = None
+    options: dict[str, Any] = Field({})
+    """Given to the policy's class by name. The robot is commanded at the policy's rate."""
     weights: str | None = None
     """Their sha256, where the policy is a small one; found out when it is played."""
     rows: tuple[Row, ...] = Field(("plan",), min_length=1)

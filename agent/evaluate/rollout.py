@@ -17,6 +17,7 @@ from agent.evaluate.faults import Around, Lossy, troubled
 from agent.evaluate.protocol import Fault, Row
 from agent.executor.executor import Executor
 from agent.executor.safety import Guard
+from agent.executor.slowed import at_rate
 from agent.graph import Context, build_graph
 from agent.mailbox import Mailbox
 from agent.planner.memory import Memory
@@ -179,8 +180,10 @@ class Stage:
 
     def _executor(self, mailbox: Mailbox, sayings: Sequence[Saying], tally: Tally) -> Executor:
         body: Robot = Interrupting(self.watched, mailbox, sayings) if sayings else self.watched
+        body = at_rate(body, self.policy.spec.rate_hz)
+        times = self.robot.spec.rate_hz / body.spec.rate_hz
+        settings = self.config.executor.model_copy(update={"rows": max(1, round(self.config.executor.rows / times))})
         body = troubled(Guard(body, self.config.guard), self.fault, self.seed, self.policy.spec.sees_scene)
-        settings = self.config.executor
         if self.fault.delay_ticks:
             rows = min(settings.rows, self.policy.spec.horizon - self.fault.delay_ticks)
             settings = settings.model_copy(update={"delay_ticks": self.fault.delay_ticks, "rows": rows})

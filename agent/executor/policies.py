@@ -22,8 +22,8 @@ WEIGHTS = Path(__file__).parents[2] / "weights"
 
 
 def make_policy(config: PolicyConfig) -> Policy:
-    """The policy that `config` names; a checkpoint, where there is one, is handed to its class as `checkpoint=`. A learned policy shares
-    the work with `config.otherwise`."""
+    """The policy that `config` names; a checkpoint, where there is one, is handed to its class as `checkpoint=`, its options by name. A
+    learned policy shares the work with `config.otherwise`."""
     policy = _make(config)
     if config.otherwise is None or config.otherwise == config.name or not isinstance(policy, Learned):
         return policy
@@ -64,8 +64,11 @@ def _make(config: PolicyConfig) -> Policy:
         raise ConfigError(
             f"policy.name: '{config.name}' needs a checkpoint folder. Give --checkpoint DIR or policy.checkpoint in config.yaml."
         )
-    options: dict[str, Any] = {"checkpoint": checkpoint} if checkpoint else {}
-    policy = named_class(BUILT_IN.get(config.name, config.name), "policy.name")(**options)
+    options = {**({"checkpoint": checkpoint} if checkpoint else {}), **config.options}
+    try:
+        policy = named_class(BUILT_IN.get(config.name, config.name), "policy.name")(**options)
+    except TypeError as error:
+        raise ConfigError(f"policy.options: {config.name} does not take them: {error}.") from error
     if not isinstance(policy, Policy):
         raise ConfigError(f"policy.name: {config.name} is not a policy: it needs `spec` and `predict(observation, subtask)`.")
     return policy

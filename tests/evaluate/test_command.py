@@ -7,7 +7,8 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.errors import ConfigError
-from agent.evaluate.command import app
+from agent.evaluate.command import app, options_of
+from agent.evaluate.protocol import load_protocol
 
 
 def test_skills_print_one_json_object_last(tmp_path: Path) -> None:
@@ -16,6 +17,14 @@ def test_skills_print_one_json_object_last(tmp_path: Path) -> None:
     result = json.loads(shown.stdout.splitlines()[-1])
     assert result["skills"] == [{**result["skills"][0], "name": "light off", "success": 1.0, "n": 1}]
     assert result["seeds"] == [3, 3] and (tmp_path / "report.html").exists()
+
+
+def test_options_are_read_as_yaml_and_count_for_the_figures() -> None:
+    options = options_of(["rate_hz=10", "cameras=[front]"])
+    assert options == {"rate_hz": 10, "cameras": ["front"]} and options_of(None) is None
+    assert load_protocol("skills", options=options).sha256 != load_protocol("skills").sha256
+    with pytest.raises(ConfigError, match="name=value"):
+        options_of(["rate_hz"])
 
 
 def test_a_protocol_for_something_else_is_refused(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -95,10 +95,13 @@ def delta_slots(space: Space, width: int) -> tuple[bool, ...] | None:
     return tuple(slot in slots for slot in range(width)) if slots else None
 
 
-def pi0_policy(checkpoint: Path) -> Policy:
-    """The policy in a checkpoint folder, small or large; raises ConfigError or WeightsError, which say what is missing."""
+def pi0_policy(checkpoint: Path, **options: Any) -> Policy:
+    """The policy in a checkpoint folder, small or large; raises ConfigError or WeightsError, which say what is missing. options: of a
+    small one, see SmallPolicy; a large one has its policy.yaml."""
     if is_small(checkpoint):
-        return small_policy(checkpoint)
+        return small_policy(checkpoint, **options)
+    if options:
+        raise ConfigError(f"policy.options: full-size weights take none, they have a policy.yaml. Remove {', '.join(options)}.")
     folder = Path(checkpoint) if Path(checkpoint).is_dir() else Path(checkpoint).parent
     setup = read_setup(folder / "policy.yaml")
     stats, tokenizer = load_stats(folder / setup.stats), PaliGemmaTokenizer(folder / setup.tokenizer)

@@ -9,7 +9,7 @@ A checkpoint folder holds the published config.json and weights, and beside them
 
 import time
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 import torch
@@ -108,10 +108,13 @@ class RDTPolicy:
         )
 
 
-def rdt_policy(checkpoint: Path) -> Policy:
-    """The policy in a checkpoint folder, small or large; raises ConfigError or WeightsError, which say what is missing."""
+def rdt_policy(checkpoint: Path, **options: Any) -> Policy:
+    """The policy in a checkpoint folder, small or large; raises ConfigError or WeightsError, which say what is missing. options: of a
+    small one, see SmallPolicy; a large one has its policy.yaml."""
     if is_small(checkpoint):
-        return small_policy(checkpoint)
+        return small_policy(checkpoint, **options)
+    if options:
+        raise ConfigError(f"policy.options: full-size weights take none, they have a policy.yaml. Remove {', '.join(options)}.")
     folder = Path(checkpoint) if Path(checkpoint).is_dir() else Path(checkpoint).parent
     setup = read_setup(folder / "policy.yaml")
     dtype = DTYPES[setup.dtype]

@@ -8,7 +8,9 @@ model, which continues them.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -27,12 +29,12 @@ from agent.types import Array, Chunk, Observation, Scene, Subtask
 class SmallPolicy:
     """π0, π0-small or RDT, small, on the workbench's Panda."""
 
-    def __init__(self, small: Small, *, cameras: tuple[str, ...] | None = None, rate_hz: int = RATE_HZ, steps: int | None = None,
+    def __init__(self, small: Small, *, cameras: Sequence[str] | None = None, rate_hz: int = RATE_HZ, steps: int | None = None,
                  seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
         """cameras: those that the robot has, of the model's; for RDT, which takes the others as missing. rate_hz: one it was trained at."""
         config = small.config
         self.small, self.seed, self.rate_hz, self.device = small, seed, rate_hz, device
-        self.cameras = config.cameras if cameras is None else cameras
+        self.cameras = config.cameras if cameras is None else tuple(cameras)
         if rate_hz not in small.space.rates:
             known = ", ".join(f"{rate}" for rate in small.space.rates)
             raise Mismatch(f"These weights were trained at {known} Hz; they know nothing of {rate_hz} Hz.")
@@ -106,10 +108,10 @@ def shrink(image: Array, side: int) -> Array:
     return np.ascontiguousarray(image[rows[:, None], columns[None, :]])
 
 
-def small_policy(checkpoint: str | Path) -> SmallPolicy:
-    """The policy in a folder that `saydo train` wrote."""
+def small_policy(checkpoint: str | Path, **options: Any) -> SmallPolicy:
+    """The policy in a folder that `saydo train` wrote; options as SmallPolicy takes them by name."""
     torch.set_num_threads(1)  # so small a model only loses by more
-    return SmallPolicy(load_small(checkpoint))
+    return SmallPolicy(load_small(checkpoint), **options)
 
 
 __all__ = ["SmallPolicy", "shrink", "small_policy"]

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from agent.config import PolicyConfig
-from agent.errors import Mismatch, PolicyError
+from agent.errors import ConfigError, Mismatch, PolicyError
 from agent.executor.models.small_files import save_small
 from agent.executor.models.small_policy import SmallPolicy, shrink
 from agent.executor.policies import make_policy
@@ -86,6 +86,16 @@ def test_rdt_drives_with_one_camera_and_at_half_the_rate() -> None:
     assert not np.allclose(alone, SmallPolicy(small).predict(seen, PICK).actions)
     slow = SmallPolicy(small, rate_hz=10)
     assert slow.spec.rate_hz == 10 and slow.spec.horizon == 16 and slow.predict(seen, PICK).actions.shape == (16, 7)
+
+
+def test_options_reach_a_small_policy_and_one_that_there_is_not_is_said(tmp_path: Path) -> None:
+    save_small(tiny_small("rdt"), tmp_path, None)
+    slow = make_policy(PolicyConfig(name="rdt", checkpoint=tmp_path, options={"rate_hz": 10, "cameras": ["front"]}))
+    assert slow.spec.rate_hz == 10 and set(slow.spec.cameras) == {"front"}
+    with pytest.raises(ConfigError, match=r"policy.options.*'rate'"):
+        make_policy(PolicyConfig(name="rdt", checkpoint=tmp_path, options={"rate": 10}))
+    with pytest.raises(ConfigError, match=r"policy\.yaml"):
+        make_policy(PolicyConfig(name="rdt", checkpoint=tmp_path / "large", options={"rate_hz": 10}))
 
 
 def test_what_was_not_trained_is_refused() -> None:
