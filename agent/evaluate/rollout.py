@@ -5,7 +5,6 @@ import sqlite3
 from collections.abc import Collection, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from math import dist
 from typing import Any
 
 from PIL import Image
@@ -28,7 +27,7 @@ from agent.types import Array, Chunk, Observation, Policy, Robot, Scene, Subtask
 from sim.disturb import Disturbance
 from sim.robot import SimRobot
 from sim.tasks.chains import Start
-from sim.tasks.referee import STRAY_M, WATCHED, Referee, touched
+from sim.tasks.referee import Referee, touched
 from sim.tasks.task import Task
 
 BY_PLAN, PLANNING = ("oracle", "plan"), ("planner", "recovery", "oracle-skills")
@@ -96,12 +95,10 @@ class Watched:
             self.referee.look(scene, touched(self.robot))
 
     def wrong(self) -> list[str]:
-        """Things that the task is not about and that were in the hand, or have been moved by more than 3 cm."""
+        """Things that the task is not about and that were in the hand, or have strayed."""
         assert self.referee is not None
-        start, now = self.referee.start, self.scene()
-        moved = {thing.name for thing in now.things if thing.kind in WATCHED
-                 and dist(thing.position, start.find(thing.name).position) > STRAY_M}  # fmt: skip
-        return sorted((moved | (self.grasped - {start.holding})) - self.referee.excused)
+        taken = self.grasped - {self.referee.start.holding} - self.referee.excused
+        return sorted(taken | self.referee.strayed(self.scene()).keys())
 
 
 @dataclass

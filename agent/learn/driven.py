@@ -11,13 +11,12 @@ import numpy as np
 
 from agent.errors import ConfigError, PolicyError
 from agent.learn.calls import draw_call, draw_words
-from agent.learn.dataset import VIEWS
 from agent.learn.mind import Mind
 from agent.learn.moments import CLOSE, handled
 from agent.learn.recipe import Recipe
-from agent.learn.samples import pointed
 from agent.learn.scenery import draw_layout, rearranged
-from agent.learn.shards import Frame, encoded
+from agent.learn.shards import Frame
+from agent.learn.sight import Sight
 from agent.learn.stage import Dice, Pictures
 from agent.skills.skill import Skill
 from agent.types import Array, Observation
@@ -145,10 +144,7 @@ def drive(recipe: Recipe, robot: SimRobot, call: Skill, rng: Dice) -> list[Frame
             told = mind.label(seen, call.subtask)
         except PolicyError:
             return []
-        shown = {view: pictures.take(view) for view in VIEWS}
-        points = pointed(pictures, seen.scene, call.subtask, told, {view: bodies for view, (_, bodies) in shown.items()})
-        frames.append(Frame({view: encoded(image) for view, (image, _) in shown.items()}, seen.state, told.chunk, points, words,
-                            call.skill_name(), call.args, "driven", robot.layout.look, robot.seed))  # fmt: skip
+        frames.append(Sight(pictures, seen, robot.layout.look, robot.seed).frame(call, told, words, "driven"))
         near = name is not None and bool(np.linalg.norm(np.subtract(seen.scene.find(name).position, seen.state[7:10])) < CLOSE)
         robot.apply(disturb(told.chunk[0], seen, near))
     return []

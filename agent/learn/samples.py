@@ -14,15 +14,15 @@ import numpy as np
 
 from agent.errors import ConfigError, PolicyError
 from agent.learn.calls import draw_call, draw_skill, draw_words
-from agent.learn.dataset import POINTS, VIEWS
-from agent.learn.mind import Label, Mind
-from agent.learn.moments import chosen, handled, holding, somewhere
+from agent.learn.mind import Mind
+from agent.learn.moments import chosen, holding, somewhere
 from agent.learn.recipe import Recipe
 from agent.learn.scenery import draw_layout, rearranged
-from agent.learn.shards import Frame, encoded
-from agent.learn.stage import Dice, Moment, Pictures, Stage, things_of
+from agent.learn.shards import Frame
+from agent.learn.sight import Sight
+from agent.learn.stage import Dice, Moment, Stage, things_of
 from agent.skills.skill import Skill
-from agent.types import Array, Observation, Scene, Subtask
+from agent.types import Observation
 
 CALLS = 4
 """Calls one after the other in an arrangement."""
@@ -124,8 +124,7 @@ def frames_at(recipe: Recipe, stage: Stage, mind: Mind, call: Skill, moment: Mom
     observation = stage.put(moment)
     if observation is None or observation.scene is None:
         return
-    shown = {view: stage.pictures.take(view) for view in VIEWS}
-    images = {view: encoded(image) for view, (image, _) in shown.items()}
+    sight = Sight(stage.pictures, observation, stage.layout.look, stage.seed)
     calls = {call.subtask.key: (call, kind)}
     for _ in range(rng.poisson(recipe.labels - 1)):
         other = draw_call(observation.scene, recipe, rng)
@@ -136,20 +135,5 @@ def frames_at(recipe: Recipe, stage: Stage, mind: Mind, call: Skill, moment: Mom
             told = mind.label(observation, asked.subtask)
         except PolicyError:
             continue
-        points = pointed(stage.pictures, observation.scene, asked.subtask, told, {view: bodies for view, (_, bodies) in shown.items()})
-        yield Frame(images, observation.state, told.chunk, points, draw_words(asked, observation.scene, recipe, rng),
-                    asked.skill_name(), asked.args, how, stage.layout.look, stage.seed)  # fmt: skip
-
-
-def pointed(pictures: Pictures, scene: Scene, subtask: Subtask, told: Label, seen: dict[str, Array]) -> Array:
-    """float32[V, 3, 3]: where thing, target and spot are in each picture; see dataset.POINTS."""
-    thing, target = handled(subtask, scene)
-    points = np.zeros((len(VIEWS), len(POINTS), 3), np.float32)
-    for number, view in enumerate(VIEWS):
-        for row, name in enumerate((thing, target)):
-            if name is not None:
-                points[number, row] = pictures.point(view, scene.find(name).position, seen[view], name)
-        if told.spot is not None:
-            points[number, 2] = pictures.point(view, told.spot, seen[view], None)
-    return points
+        yield sight.frame(asked, told, draw_words(asked, observation.scene, recipe, rng), how)
 

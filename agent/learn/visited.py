@@ -15,12 +15,11 @@ import numpy as np
 from agent.errors import PolicyError
 from agent.executor.models.small_policy import SmallPolicy, small_policy
 from agent.learn.calls import draw_words
-from agent.learn.dataset import VIEWS
 from agent.learn.driven import calls_in_world
 from agent.learn.mind import Mind
 from agent.learn.recipe import Recipe
-from agent.learn.samples import pointed
-from agent.learn.shards import Frame, encoded
+from agent.learn.shards import Frame
+from agent.learn.sight import Sight
 from agent.learn.stage import Dice, Pictures
 from agent.skills.skill import Skill
 from agent.types import Array, Observation, Subtask
@@ -74,16 +73,14 @@ def drive(recipe: Recipe, robot: SimRobot, policy: SmallPolicy, call: Skill, rng
                 told = mind.label(seen, call.subtask)
             except PolicyError:
                 return
-            shown = {view: pictures.take(view) for view in VIEWS}
+            sight = Sight(pictures, seen, robot.layout.look, robot.seed)
             if tick >= led:
-                points = pointed(pictures, seen.scene, call.subtask, told, {view: bodies for view, (_, bodies) in shown.items()})
-                yield Frame({view: encoded(image) for view, (image, _) in shown.items()}, seen.state, told.chunk, points, words,
-                            call.skill_name(), call.args, "driven", robot.layout.look, robot.seed)  # fmt: skip
+                yield sight.frame(call, told, words, "driven")
             if tick % ROWS == 0:
-                rows = told.chunk if tick < led else chunk_of(policy, seen, words, {view: image for view, (image, _) in shown.items()})
+                rows = told.chunk if tick < led else chunk_of(policy, replace(seen, images=sight.images), words)
         robot.apply(rows[tick % ROWS])
 
 
-def chunk_of(policy: SmallPolicy, seen: Observation, words: str, images: dict[str, Array]) -> Array:
-    """What the policy would have the arm do, with the pictures that are written down."""
-    return policy.predict(replace(seen, images=images), Subtask(skill="", words=words)).actions
+def chunk_of(policy: SmallPolicy, seen: Observation, words: str) -> Array:
+    """What the policy would have the arm do."""
+    return policy.predict(seen, Subtask(skill="", words=words)).actions

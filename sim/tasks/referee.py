@@ -81,15 +81,17 @@ class Referee:
         handled = [name for name in touched if name != "table"]
         if handled and not self.task.keeps_grip:
             return f"the gripper still touches the {handled[0]}"
-        for thing in scene.things:
-            if thing.kind not in WATCHED:
-                continue
-            if thing.position[2] < FALLEN_M:
-                return f"the {thing.name} fell off the table"
-            moved = dist(thing.position, self.start.find(thing.name).position)
-            if thing.name not in self.excused and moved > STRAY_M:
-                return f"the {thing.name} was moved by {100 * moved:.0f} cm"
+        fallen = [thing.name for thing in scene.things if thing.kind in WATCHED and thing.position[2] < FALLEN_M]
+        if fallen:
+            return f"the {fallen[0]} fell off the table"
+        for name, way in self.strayed(scene).items():
+            return f"the {name} was moved by {100 * way:.0f} cm"
         return ""
+
+    def strayed(self, scene: Scene) -> dict[str, float]:
+        """Things that the task may not move and that are elsewhere than at its start, and how far, m."""
+        ways = {thing.name: dist(thing.position, self.start.find(thing.name).position) for thing in scene.things if thing.kind in WATCHED}
+        return {name: way for name, way in ways.items() if way > STRAY_M and name not in self.excused}
 
 
 def touched(robot: SimRobot) -> set[str]:
