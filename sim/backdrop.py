@@ -232,19 +232,24 @@ def _corners(size: tuple[float, float, float], middle: tuple[float, float, float
 
 
 def _panda_hulls(bench: Bench) -> list[tuple[int, int, Points]]:
+    return [(bench.panda.body, link, points) for link, points in _panda_outlines()]
+
+
+@cache
+def _panda_outlines() -> list[tuple[int, Points]]:
     """A few outer points of every link's collision mesh."""
     from sim.meshes import panda_urdf, read_vertices
 
     names = {-1: "link0", **{link: f"link{link + 1}" for link in ARM}, HAND_LINK: "hand", **dict.fromkeys(FINGERS, "finger")}
     rng = np.random.default_rng(0)
     directions = rng.normal(size=(40, 3))
-    hulls = []
+    outlines = []
     for link, name in names.items():
         points = read_vertices(panda_urdf().parent / "collision" / f"{name}.obj")
         if link == FINGERS[1]:
             points = points * (-1, -1, 1)
-        hulls.append((bench.panda.body, link, points[np.unique(np.argmax(points @ directions.T, axis=0))]))
-    return hulls
+        outlines.append((link, points[np.unique(np.argmax(points @ directions.T, axis=0))]))
+    return outlines
 
 
 def _fixture_hulls(bench: Bench) -> list[tuple[int, int, Points]]:
