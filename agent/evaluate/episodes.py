@@ -5,6 +5,7 @@ import json
 import tempfile
 import time
 import traceback
+from collections import Counter
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -29,7 +30,8 @@ from sim.tasks.chains import Chain, draw_chains, draw_start
 
 CLEAN = "clean"
 NEW_COLOURS = dict(zip((colour for colour in COLOURS if colour not in NEW), NEW, strict=False))
-BROKEN: Line = {"success": False, "results": [], "done": 0, "share": 0.0, "subgoals": 0, "steps": [], "fired": [], "chain": []}
+BROKEN: Line = {"success": False, "results": [], "done": 0, "share": 0.0, "subgoals": 0, "steps": [], "fired": [], "chain": [],
+                "title": "", "ticks": 0, "decisions": 0}  # fmt: skip
 """The line of an episode that came to nothing."""
 
 
@@ -117,7 +119,7 @@ def play_episode(protocol: Protocol, config: Config, episode: Episode) -> Line:
 
 def played(protocol: Protocol, config: Config, episode: Episode) -> Line:
     if protocol.kind == "demos":
-        return play_demo(load_demo(episode.about), config, episode)
+        return play_demo(load_demo(episode.about), protocol, config, episode)
     if protocol.kind == "chains":
         return play_chain(chain_of(protocol, episode.number), protocol, config, episode)
     return play_one(protocol, config, episode)
@@ -187,10 +189,13 @@ def play_chain(chain: Chain, protocol: Protocol, config: Config, episode: Episod
         stage.close()
 
 
-def play_demo(demo: Demo, config: Config, episode: Episode) -> Line:
-    """A scripted conversation; how much of what must hold at the end does."""
+def play_demo(demo: Demo, protocol: Protocol, config: Config, episode: Episode) -> Line:
+    """A scripted conversation, as `saydo demo` has it with that policy; how much of what must hold at the end does, and whose chunks the
+    arm followed."""
+    chosen = {"name": protocol.policy, "options": protocol.options, "checkpoint": checkpoint_for(protocol, config)}
     with tempfile.TemporaryDirectory(prefix="saydo-eval-") as folder:
         settings = config.model_copy(update={
+            "policy": config.policy.model_copy(update=chosen),
             "robot": config.robot.model_copy(update={"scene": demo.scene, "seed": demo.seed + episode.number}),
             "runs": config.runs.model_copy(update={"folder": Path(folder), "video": False}),
         })  # fmt: skip
@@ -204,7 +209,8 @@ def play_demo(demo: Demo, config: Config, episode: Episode) -> Line:
     steps = [f"{event['subtask']['words']}: {event['status']}" for event in told if event["kind"] == "outcome"]
     return {"success": not missing and share == 1.0, "share": share, "why": f"{why} ({result.why})" if why else "", "results": [],
             "subgoals": len(demo.subgoals) or asked, "title": demo.title, "steps": steps, "ticks": result.scene.tick,
-            "decisions": sum(event["kind"] == "decision" for event in told)}  # fmt: skip
+            "decisions": sum(event["kind"] == "decision" for event in told),
+            "by": Counter(event.get("by", protocol.policy) for event in told if event["kind"] == "chunk")}  # fmt: skip
 
 
 def ended(stage: Stage, results: list[Line]) -> Line:
@@ -227,8 +233,12 @@ def policy_of(protocol: Protocol, config: Config, row: Row, seed: int) -> Policy
         return kept_policy("oracle")
     if row == "random" or protocol.policy == "random":
         return Wanderer(PANDA, seed)
-    named = protocol.policy == config.policy.name and protocol.checkpoint is None
-    return kept_policy(protocol.policy, config.policy.checkpoint if named else protocol.checkpoint, json.dumps(protocol.options))
+    return kept_policy(protocol.policy, checkpoint_for(protocol, config), json.dumps(protocol.options))
+
+
+def checkpoint_for(protocol: Protocol, config: Config) -> Path | None:
+    """The protocol's; where it names none, that of the configuration for the same policy."""
+    return config.policy.checkpoint if protocol.checkpoint is None and protocol.policy == config.policy.name else protocol.checkpoint
 
 
 @cache

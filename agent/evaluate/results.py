@@ -1,5 +1,6 @@
 """Lines → figures, each with its interval."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
@@ -137,10 +138,18 @@ def share(successes: int, n: int) -> Line:
 
 
 def demos(protocol: Protocol, lines: Sequence[Line]) -> Line:
-    rows = [{"name": name, "title": of[0]["title"], **rate(of), "steps": of[0]["steps"],
+    rows = [{"name": name, "title": max(line["title"] for line in of) or name, **rate(of), "steps": of[0]["steps"], "by": chunks_by(of),
              **{key: mean(line[key] for line in of) for key in ("share", "subgoals", "ticks", "decisions")}}
             for name, of in grouped(lines, lambda line: line["about"]).items()]  # fmt: skip
     return {"demos": rows, "overall": {**rate(lines), "share": mean(line["share"] for line in lines)}}
+
+
+def chunks_by(lines: Sequence[Line]) -> dict[str, int]:
+    """Which policy made how many of the chunks that were followed."""
+    total: Counter[str] = Counter()
+    for line in lines:
+        total.update(line.get("by", {}))
+    return dict(total.most_common())
 
 
 def disturbed(protocol: Protocol, lines: Sequence[Line]) -> Line:

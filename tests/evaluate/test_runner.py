@@ -121,6 +121,20 @@ def test_an_episode_that_breaks_off_has_failed_and_the_rest_is_played(kind: str,
     assert result["overall"]["n"] == (6 if kind == "skills" else 2)
 
 
+def test_a_demo_that_breaks_off_has_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("agent.evaluate.episodes.play", lambda *rest, **more: 1 / 0)
+    result = evaluate(Protocol(name="demo", kind="demos", templates=("bowl-then-drawer",), episodes=1), load_config(), tmp_path)
+    assert result["overall"]["successes"] == 0 and "ZeroDivisionError" in result["worst"][0]["why"]
+
+
+def test_demos_are_played_by_the_policy_of_the_protocol_and_tell_whose_chunks_they_were(tmp_path: Path) -> None:
+    protocol = Protocol(name="demo", kind="demos", policy="oracle", templates=("bowl-then-drawer",), episodes=1)
+    result = evaluate(protocol, load_config(changes={"policy.name": "pi0"}), tmp_path)
+    (demo,) = result["demos"]
+    assert demo["successes"] == 1 and list(demo["by"]) == ["oracle"] and demo["by"]["oracle"] > 5
+    assert f"oracle {demo['by']['oracle']}" in (tmp_path / "report.html").read_text()
+
+
 def test_an_interrupted_evaluation_is_found_again_and_a_finished_one_left_alone(tmp_path: Path) -> None:
     first = runner.new_folder(SMALL, tmp_path)
     assert runner.new_folder(SMALL, tmp_path) == first
