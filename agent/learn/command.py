@@ -55,7 +55,7 @@ def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out
 
 Family = Annotated[str, typer.Option(help="pi0, rdt or pi0-small.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the demonstrations, as `saydo collect` leaves it.")]
-Init = Annotated[Path | None, typer.Option(help="A checkpoint to start from, small or full-size; left out: from nothing.")]
+Init = Annotated[Path | None, typer.Option(help="A checkpoint to start from; a small one of another family gives its eyes.")]
 Long = Annotated[int | None, typer.Option("--samples", help="How many samples to train on, the same ones counted again.")]
 Minutes = Annotated[float | None, typer.Option(help="How many minutes of training, pauses not counted.")]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder of the run; one that was cut off goes on there.")]

@@ -15,8 +15,9 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from agent.errors import ConfigError
 from agent.executor.models.pi0 import training_time
-from agent.executor.models.small import GREY, Pointing, Senses, SmallConfig, pointing_error
+from agent.executor.models.small import GREY, Eyes, Pointing, Senses, SmallConfig, pointing_error
 from agent.executor.models.small_files import Small, load_small, make_model, save_small
 from agent.executor.models.small_pi0 import Drawn
 from agent.executor.models.small_policy import SmallPolicy
@@ -113,6 +114,13 @@ class SmallLearner:
     def further(cls, folder: Path, choices: Choices, device: str = "cpu") -> SmallLearner:
         """From the weights, numbers and words of a folder; its sizes and family are its own."""
         return cls(load_small(folder), choices, device)
+
+    def take_eyes(self, other: Small) -> None:
+        """Begin with the eyes of another small policy, of whatever family: what is worth seeing on this table is the same for all."""
+        try:
+            eyes_of(self.small.model).load_state_dict(eyes_of(other.model).state_dict())
+        except RuntimeError as error:
+            raise ConfigError(f"These eyes do not fit: {error} Choose sizes with the same image, grid, stem and width.") from error
 
     def meet(self, data: Demonstrations) -> None:
         """New words get tokens; means and deviations stay those that the weights were trained with."""
@@ -214,6 +222,11 @@ class SmallLearner:
 
     def export(self, folder: Path, tensors: Mapping[str, Tensor] | None, trained: Mapping[str, Any]) -> None:
         save_small(Small(self.small.model, self.small.config, self.small.space, self.small.vocabulary, trained), folder, tensors)
+
+
+def eyes_of(model: nn.Module) -> Eyes:
+    """A small policy's eyes, wherever they are in it."""
+    return next(module for module in model.modules() if isinstance(module, Eyes))
 
 
 def lit(images: Tensor, amount: float, generator: torch.Generator) -> Tensor:

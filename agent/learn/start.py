@@ -14,7 +14,7 @@ import torch
 
 from agent.errors import ConfigError, hint
 from agent.executor.models.small import FAMILIES, SmallConfig
-from agent.executor.models.small_files import is_small
+from agent.executor.models.small_files import is_small, load_small
 from agent.learn.dataset import Samples
 from agent.learn.gate import closed_loop
 from agent.learn.learner import Choices, Learner, SmallLearner
@@ -30,7 +30,8 @@ class Order:
     data: str
     plan: Plan
     init: str | None = None
-    """A checkpoint to start from: a small policy's folder, or a full-size π0's or RDT's with its policy.yaml."""
+    """A checkpoint to start from: a small policy's folder, or a full-size π0's or RDT's with its policy.yaml. Of a small policy of another
+    family the eyes alone are taken."""
     lora: int | None = None
     """Rank of the low-rank updates that are trained instead of a full-size checkpoint's weights; None: all weights."""
     choices: Choices = field(default_factory=Choices)
@@ -102,12 +103,21 @@ def make_learner(order: Order, data: Samples) -> Learner:
     if is_small(own) and (Path(plan.out) / "state.pt").is_file():
         return SmallLearner.further(own, order.choices, plan.device)
     if order.init is None:
-        return SmallLearner.fresh(data, SmallConfig(family=order.family, **order.sizes), order.choices, plan.seed, plan.device)  # type: ignore[arg-type]
+        return SmallLearner.fresh(data, small_config(order), order.choices, plan.seed, plan.device)
     if is_small(order.init):
-        return SmallLearner.further(Path(order.init), order.choices, plan.device)
+        there = load_small(order.init)
+        if there.config.family == order.family:
+            return SmallLearner.further(Path(order.init), order.choices, plan.device)
+        learner = SmallLearner.fresh(data, small_config(order), order.choices, plan.seed, plan.device)
+        learner.take_eyes(there)
+        return learner
     from agent.learn.large import large_learner
 
     return large_learner(order.family, Path(order.init), order.lora, plan.device, data)
+
+
+def small_config(order: Order) -> SmallConfig:
+    return SmallConfig(family=order.family, **order.sizes)  # type: ignore[arg-type]
 
 
 def try_out(order: Order, checkpoint: Path) -> dict[str, Any]:

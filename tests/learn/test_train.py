@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import numpy as np
@@ -17,14 +17,15 @@ from torch import Tensor, nn
 
 from agent.errors import ConfigError
 from agent.executor.models.small import SmallConfig
-from agent.executor.models.small_files import load_small
+from agent.executor.models.small_files import load_small, save_small
 from agent.learn.curves import draw_curves, series
-from agent.learn.learner import Choices, SmallLearner
+from agent.learn.learner import Choices, SmallLearner, eyes_of
 from agent.learn.schedule import Average, choose_precision, learning_rate
-from agent.learn.start import Order, read_order, train
+from agent.learn.start import Order, make_learner, read_order, train
 from agent.learn.team import Alone, run_team
 from agent.learn.train import HELD_OUT, Plan, Training, held_out, strike
 from agent.learn.train import weights as shown_weights
+from tests.executor.models.small_models import tiny_small
 from tests.learn.few import Few
 
 TINY = SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3)
@@ -242,6 +243,20 @@ def test_an_order_is_kept_and_may_go_on_longer_but_not_as_another(tmp_path: Path
         train(replace(order, sizes={}))
     with pytest.raises(ConfigError, match="family 'pi0', now 'rdt'"):
         train(replace(order, family="rdt"))
+
+
+def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path) -> None:
+    sizes = {name: value for name, value in asdict(TINY).items() if name != "family"}
+    save_small(tiny_small("pi0"), tmp_path / "pi0")
+    there = eyes_of(load_small(tmp_path / "pi0").model).state_dict()
+    order = Order("rdt", "data", plan(tmp_path / "rdt"), init=str(tmp_path / "pi0"), sizes=sizes)
+    learner = make_learner(order, FEW)  # type: ignore[arg-type]
+    begun = eyes_of(learner.model).state_dict()
+    fresh = eyes_of(make_learner(replace(order, init=None), FEW).model).state_dict()  # type: ignore[arg-type]
+    assert equal(begun, there) and not equal(fresh, there)
+    assert learner.small.config.family == "rdt"  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match="eyes do not fit"):
+        make_learner(replace(order, sizes={**sizes, "width": 64}), FEW)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(
