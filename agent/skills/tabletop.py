@@ -1,5 +1,6 @@
 """The built-in skills of a tabletop: pick, place, stack, open, close, slide, press, home."""
 
+from math import hypot
 from typing import Annotated, Literal
 
 from agent.skills.skill import Kind, Skill
@@ -17,6 +18,8 @@ Button = Annotated[str, Kind("button")]
 Lid = Annotated[str, Kind("lid")]
 Relation = Literal["in", "on", "left of", "right of", "in front of", "behind", "next to"]
 
+LIFTED_M = 0.03
+"""So much air under a thing, and it is picked up."""
 SUPPORTS = {"in": ("bowl", "tray", "drawer", "bay", "zone"), "on": ("block", "bar", "cylinder", "tray", "table")}
 """What a thing can be put in or on. The other relations take anything that stands on the table."""
 
@@ -63,6 +66,16 @@ def lies_in_bowl(scene: Scene, name: str) -> bool:
     return max(scene.find(name).size[:2]) <= 0.06
 
 
+def air_under(scene: Scene, name: str) -> float:
+    """How high a thing is above the table and above whatever it is over, m. Where it has just been grasped, a motion elsewhere would begin
+    by dragging it; and what moves the arm cannot see whether it is on its way up or down."""
+    thing = scene.find(name)
+    (x, y, z), half = thing.position, max(thing.size[:2]) / 2
+    below = [other.position[2] + other.size[2] / 2 for other in scene.things if other.kind in HELD and other.position[2] < z
+             and hypot(other.position[0] - x, other.position[1] - y) < half + max(other.size[:2]) / 2]  # fmt: skip
+    return z - thing.size[2] / 2 - max(below, default=0.0)
+
+
 def flat(scene: Scene, name: str) -> bool:
     """Can something stand on it? Not on a cylinder that lies."""
     thing = scene.find(name)
@@ -90,7 +103,7 @@ class Pick(
         return free_thing(scene, self.thing)
 
     def done(self, scene: Scene) -> bool:
-        return scene.holding == self.thing and not scene.where(self.thing, "on", "in")
+        return scene.holding == self.thing and not scene.where(self.thing, "on", "in") and air_under(scene, self.thing) > LIFTED_M
 
 
 class Place(
