@@ -5,7 +5,8 @@
                                   └→ heat maps → what they point at, in slots 103 … of the state
 
 So the denoiser is RDT itself at another size: its state token carries where the named things are believed to be, in slots of the unified
-space that have no meaning of their own. The mask tells, as ever, which slots exist; a control frequency token tells how long a row lasts.
+space that have no meaning of their own. Noisy rows carry it in the same slots, with where the hand is: a small denoiser is slow to fetch it
+from one token among many. The mask tells, as ever, which slots exist; a control frequency token tells how long a row lasts.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from agent.executor.models.rdt import Senses as RDTSenses
 from agent.executor.models.sampling import Guide
 from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
 from agent.executor.models.small_pi0 import Drawn
-from agent.executor.models.small_space import RESERVED, has_slots
+from agent.executor.models.small_space import GIVEN, RESERVED, has_slots
 
 DROP = 0.1
 """Probability of taking away each sense of a sample in training."""
-GIVEN = 127
-"""The slot in which an action row says whether it is given (1: promised to the robot already) or to be made (0)."""
+LOUD = 2.5
+"""Times u, v and certainty, so that they differ as much as standardised numbers do."""
 ENCODER = 2
 """Blocks that read pixels and words together."""
 
@@ -80,10 +81,7 @@ class SmallRDT(nn.Module):
         self.silence = nn.Parameter(torch.zeros(1, config.width))
         if config.pointing:
             self.pointer = Pointer(config, config.width)
-        has = torch.from_numpy(has_slots())
-        has[RESERVED : RESERVED + config.points] = 1
-        has[GIVEN] = 1
-        self.register_buffer("has", has, persistent=False)
+        self.register_buffer("has", torch.from_numpy(has_slots(config.points)), persistent=False)
 
     has: Tensor
 
@@ -93,7 +91,7 @@ class SmallRDT(nn.Module):
         state, pointing = senses.state, None
         if self.small.pointing:
             pointing = self.pointer(images)
-            told = pointing.place.flatten(1)
+            told = LOUD * pointing.place.flatten(1)
             state = torch.cat([state[:, :RESERVED], told, state[:, RESERVED + told.shape[1] :]], dim=1)
         has = self.has.expand(len(state), -1)
         return RDTSenses(words, senses.valid, images, state, has, hz), pointing
@@ -112,10 +110,15 @@ class SmallRDT(nn.Module):
         told = replace(told, state=told.state.repeat(draws, 1), has=told.has.repeat(draws, 1), hz=told.hz.repeat(draws))
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         given = torch.arange(self.horizon, device=actions.device)[None, :, None] < drawn.given[:, None, None]
-        noisy = with_given(add_noise(actions, drawn.noise, drawn.t), actions, given)
+        noisy = self.with_told(with_given(add_noise(actions, drawn.noise, drawn.t), actions, given), told.state)
         missed = (self.rdt.denoise(noisy, drawn.t, told, memories).float() - actions) ** 2
         counts = weight * ~given
         return (missed * counts).sum() / (counts.sum().clamp(min=1) * self.has.sum()), pointing
+
+    def with_told(self, rows: Tensor, state: Tensor) -> Tensor:
+        """Rows as the denoiser sees them, [B, H, 128]: each with where the named things and the hand are, of the state [B, 128]."""
+        heard = state[:, None, RESERVED:GIVEN].expand(-1, rows.shape[1], -1)
+        return torch.cat([rows[..., :RESERVED], heard.to(rows), rows[..., GIVEN:]], dim=-1)
 
     def without(self, told: RDTSenses, generator: torch.Generator) -> RDTSenses:
         """Words → silence, frequency → 0, mask → none, each with probability DROP."""
@@ -137,7 +140,7 @@ class SmallRDT(nn.Module):
         given = (torch.arange(self.horizon, device=noise.device) < frozen)[None, :, None]
 
         def denoise(x: Tensor, *rest: Any) -> Tensor:
-            return self.rdt.denoise(with_given(x, target, given), *rest)
+            return self.rdt.denoise(self.with_told(with_given(x, target, given), told.state), *rest)
 
         pull = guide if guide is not None and not frozen else None
         made = self.rdt.walk(told, noise, lambda: memories, steps, pull, denoise)
@@ -145,7 +148,8 @@ class SmallRDT(nn.Module):
 
 
 def with_given(noisy: Tensor, clean: Tensor, given: Tensor) -> Tensor:
-    """Rows as the denoiser sees them: given ones clean, and each says in slot GIVEN which it is. given bool[B or 1, H, 1]."""
+    """Rows as the denoiser sees them: given ones clean, and each says in slot GIVEN whether it is given (1: promised to the robot already)
+    or to be made (0). given bool[B or 1, H, 1]."""
     mixed = torch.where(given, clean, noisy)
     return torch.cat([mixed[..., :GIVEN], given.to(mixed).expand(len(mixed), -1, -1)], dim=-1)
 
@@ -159,4 +163,4 @@ def training_steps(count: int, generator: torch.Generator) -> Tensor:
     return torch.randint(TRAIN_STEPS, (count,), generator=generator)
 
 
-__all__ = ["DROP", "GIVEN", "SmallRDT", "shape", "training_steps"]
+__all__ = ["DROP", "SmallRDT", "shape", "training_steps"]

@@ -27,8 +27,9 @@ STATE, ACTION = 6, 5
 RATE_HZ = 20
 """The rate that demonstrations are recorded at."""
 FULL_WIDTH = 0.08
-RESERVED = 103
-"""The first slot of RDT's unified space that has no meaning of its own: what the model points at is told there."""
+RESERVED, FELT, GIVEN = 103, 121, 127
+"""Slots of RDT's unified space that have no meaning of their own: from the first on, what the model points at is told; from the second on,
+the six numbers of the hand once more, standardised; the last is the model's own."""
 SLOTS = [RDT_SLOTS[name] for name in (*(f"eef_pos_{axis}" for axis in "xyz"), *(f"eef_angle_{i}" for i in range(6)), "gripper_open")]
 FLAT = 1e-3
 """A deviation below this belongs to a number that never changes, which is left as it is."""
@@ -118,13 +119,17 @@ class Space:
         return len(self.rates[rate].mean)
 
     def sensed(self, state: Array) -> Array:
-        """float32[..., 14] → float32[..., 6], standardised; in RDT's slots: float32[..., 128], SI units."""
-        if self.form == "pose":
-            return (sense(state) - self.state.mean) / self.state.std
+        """float32[..., 14] → float32[..., 6], standardised; in RDT's slots: float32[..., 128], SI units, and the six in slots of their own:
+        a network that was trained from nothing hardly hears a number that differs by centimetres."""
         here = sense(state)
+        standard = (here - self.state.mean) / self.state.std
+        if self.form == "pose":
+            return np.asarray(standard, np.float32)
         c, s, zero = here[..., 3], here[..., 4], np.zeros_like(here[..., 3])
         ten = np.stack([*np.moveaxis(here[..., :3], -1, 0), c, s, zero, -s, c, zero, here[..., 5] / FULL_WIDTH], axis=-1)
-        return _in_slots(ten)
+        slots = _in_slots(ten)
+        slots[..., FELT:GIVEN] = standard
+        return slots
 
     def rows(self, chunk: Array, state: Array, rate: int = RATE_HZ) -> Array:
         """Absolute rows of that rate [..., h, 7] → what the network learns, float32[..., h, width]; h ≤ horizon."""
@@ -153,9 +158,11 @@ class Space:
         return cls(raw["form"], spread(raw["state"]), {int(rate): spread(numbers) for rate, numbers in raw["rates"].items()})
 
 
-def has_slots() -> Array:
-    """float32[128]: RDT's mask of what these policies know of, pointing included (a u, v and p for each view and named thing)."""
-    return _in_slots(np.ones(len(SLOTS)))
+def has_slots(points: int) -> Array:
+    """float32[128]: RDT's mask of what these policies know of, with so many numbers of pointing."""
+    has = _in_slots(np.ones(len(SLOTS)))
+    has[RESERVED : RESERVED + points] = has[FELT:] = 1
+    return has
 
 
 def _formed(rows: Array, form: Form) -> Array:

@@ -13,7 +13,8 @@ from agent.executor.models.sampling import Guide
 from agent.executor.models.small import GREY, Pointer, Pointing, Senses, SmallConfig, pointing_error
 from agent.executor.models.small_files import is_small, load_small, save_small
 from agent.executor.models.small_pi0 import SmallPi0, as_inputs, mean_words
-from agent.executor.models.small_rdt import GIVEN, SmallRDT, with_given
+from agent.executor.models.small_rdt import SmallRDT, with_given
+from agent.executor.models.small_space import GIVEN, RESERVED
 from tests.executor.models.small_models import draws, senses, tiny_small
 
 FAMILIES = ["pi0", "pi0-small", "rdt"]
@@ -206,6 +207,15 @@ def test_rdt_knows_the_control_rate_and_the_missing_camera() -> None:
     blind = told.images.clone()
     blind[:, 1] = GREY
     assert not torch.allclose(made(small, told._replace(images=blind), noise), fast, atol=1e-6)
+
+
+def test_every_row_of_rdt_is_told_where_the_hand_and_the_named_things_are() -> None:
+    model = tiny_small("rdt").model
+    assert isinstance(model, SmallRDT)
+    rows, state = torch.rand(2, 5, 128), torch.rand(2, 128)
+    seen = model.with_told(rows, state)
+    torch.testing.assert_close(seen[..., RESERVED:GIVEN], state[:, None, RESERVED:GIVEN].expand(-1, 5, -1))
+    assert torch.equal(seen[..., :RESERVED], rows[..., :RESERVED]) and torch.equal(seen[..., GIVEN], rows[..., GIVEN])
 
 
 def test_a_row_says_whether_it_is_given() -> None:

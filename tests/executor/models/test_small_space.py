@@ -1,7 +1,19 @@
 import numpy as np
 import pytest
 
-from agent.executor.models.small_space import RESERVED, SLOTS, Space, absolute, from_ten, has_slots, relative, slowed, to_ten
+from agent.executor.models.small_space import (
+    FELT,
+    GIVEN,
+    RESERVED,
+    SLOTS,
+    Space,
+    absolute,
+    from_ten,
+    has_slots,
+    relative,
+    slowed,
+    to_ten,
+)
 from tests.executor.models.small_models import space
 
 
@@ -77,8 +89,15 @@ def test_what_is_learned_is_standardised_row_by_row_and_number_by_number() -> No
 def test_rdts_rows_fill_the_slots_of_position_turn_and_gripper_and_no_others() -> None:
     rows = space("slots").rows(0.1 * chunks(), states())
     filled = np.flatnonzero(np.any(rows != 0, axis=(0, 1)))
-    assert set(filled) <= set(SLOTS) and np.flatnonzero(has_slots()).tolist() == sorted(SLOTS)
-    assert max(SLOTS) < RESERVED
+    assert set(filled) <= set(SLOTS) and max(SLOTS) < RESERVED
+    assert np.flatnonzero(has_slots(0)).tolist() == [*sorted(SLOTS), *range(FELT, 128)]
+    assert has_slots(18).sum() == len(SLOTS) + 25
+
+
+def test_rdt_is_told_the_hand_twice_in_si_units_and_standardised() -> None:
+    told, plain = Space.fit(states(), chunks(), "slots", (20, 10)), Space.fit(states(), chunks(), "pose")
+    np.testing.assert_allclose(told.sensed(states())[:, FELT:GIVEN], plain.sensed(states()), atol=1e-5)
+    np.testing.assert_allclose(told.sensed(states())[:, SLOTS[:3]], states()[:, 7:10], atol=1e-6)
 
 
 def test_at_half_the_rate_rows_name_the_end_of_their_longer_period() -> None:

@@ -6,10 +6,12 @@ import numpy as np
 import pytest
 
 from agent.types import Scene, Thing
+from sim.layout import read_layout
 from sim.loose import made
 from sim.tasks import Task, template
 from sim.tasks.chains import draw_start
-from sim.tasks.reckoning import after
+from sim.tasks.push_zone import push_into
+from sim.tasks.reckoning import after, first_scene
 from sim.tasks.room import alone, call, clear_strip, free_way
 from sim.tasks.sizes import in_a_row
 from sim.tasks.task import pick, place
@@ -42,6 +44,15 @@ def test_a_turn_far_from_where_it_was_does_not_count() -> None:
     x, y, z = turned.find(task.args["thing"]).position
     gone = tuple(t.model_copy(update={"position": (x, y - 0.12, z)}) if t.name == task.args["thing"] else t for t in turned.things)
     assert task.progress(turned, scene) == 1.0 and task.progress(turned.model_copy(update={"things": gone}), scene) == 0.0
+
+
+@pytest.mark.parametrize(("away", "guessed", "asked"), [(0.20, True, True), (0.09, True, False), (0.09, False, True)])
+def test_what_was_put_down_somewhere_is_pushed_only_into_a_zone_that_it_cannot_lie_in(away: float, guessed: bool, asked: bool) -> None:
+    zone = {"name": "red zone", "at": [0.42, 0.0]}
+    scene = first_scene(read_layout({"things": [zone, {"name": "green block", "at": [0.42, -away]}], "motion": True}), 0)
+    if guessed:
+        scene = scene.model_copy(update={"facts": (*scene.facts, ("somewhere", "green block"))})
+    assert bool(list(push_into(scene))) == asked
 
 
 def test_the_way_back_is_taken_off() -> None:
