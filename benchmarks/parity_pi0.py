@@ -14,7 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agent.executor.models.paligemma import GemmaConfig, VisionConfig, block_mask, positions_of
+from agent.executor.models.attention import block_mask, positions_of
+from agent.executor.models.paligemma import GemmaConfig, VisionConfig
 from agent.executor.models.pi0 import Inputs, Pi0, Pi0Config, time_embedding, to_mixed
 from agent.executor.models.pi0_names import TEXT, TIED, pieces
 from agent.executor.models.sampling import euler, flow_times

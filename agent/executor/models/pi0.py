@@ -9,7 +9,7 @@ THE TIME CONVENTION, used everywhere in this file:   t = 1 is NOISE,   t = 0 is 
     (The paper runs the other way, tau = 1 - t. Code and released checkpoints use t.)
 
 What sees what: images and text form one block; the state token sees them; the actions see everything, and one another, in both directions.
-The rule itself is `paligemma.block_mask`. So neither prefix nor state depends on the actions: both are cached for all sampling steps.
+The rule itself is `attention.block_mask`. So neither prefix nor state depends on the actions: both are cached for all sampling steps.
 
 π0.5 differs in three things: the state is written into the prompt as text (no state token), the flow time modulates every norm of the
 narrow expert (adaptive RMSNorm) instead of being mixed into the action tokens, and the text may be 200 tokens long.

@@ -21,7 +21,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from agent.executor.models.paligemma import MASKED, Expert, GemmaBlock, Rope
+from agent.executor.models.attention import MASKED, Rope
+from agent.executor.models.paligemma import Expert, GemmaBlock
 
 
 class Folded(NamedTuple):

@@ -16,7 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from agent.executor.models import small_fast as fast
-from agent.executor.models.paligemma import GemmaConfig, VisionConfig, positions_of
+from agent.executor.models.attention import positions_of
+from agent.executor.models.paligemma import GemmaConfig, VisionConfig
 from agent.executor.models.pi0 import Inputs, Pi0, Pi0Config, StepCondition
 from agent.executor.models.sampling import Guide, euler, flow_times, row_times
 from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig

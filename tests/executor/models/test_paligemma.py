@@ -4,22 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from agent.executor.models.paligemma import (
-    GEMMA_2B,
-    GEMMA_300M,
-    AdaRMSNorm,
-    GemmaConfig,
-    RMSNorm,
-    Trunk,
-    Vision,
-    VisionConfig,
-    attend,
-    attention_bias,
-    block_mask,
-    positions_of,
-    rope_at,
-    rotate,
-)
+from agent.executor.models.attention import attend, attention_bias, block_mask, positions_of, rope_at, rotate
+from agent.executor.models.paligemma import GEMMA_2B, GEMMA_300M, AdaRMSNorm, GemmaConfig, RMSNorm, Trunk, Vision, VisionConfig
 
 NUMBERS = np.load(Path(__file__).parents[2] / "fixtures" / "pi0" / "unit_fixtures.npz")
 
