@@ -10,15 +10,36 @@ HOLD_DONE_S = 0.25
 REST = 3e-3
 """The robot is at rest while its state stays this close (m, rad, or the unit of the number) to where it was."""
 REST_UNJUDGED_S, REST_GIVEN_UP_S = 1.0, 2.0
+HOVER, HOVER_GIVEN_UP_S = 6e-2, 6.0
+"""Within so much of one place for so long it gets nowhere: a learned policy that does not know on from here trembles."""
 
 Verdict = tuple[Status, str]
+
+
+class Stay:
+    """For how long the state has stayed within so much of one place."""
+
+    def __init__(self, layout: Layout, within: float, first: Observation) -> None:
+        self.layout, self.within, self.left = layout, within, False
+        self.begin(first)
+
+    def begin(self, observation: Observation) -> None:
+        """From here on, anew."""
+        self._at, self._since = observation.state, observation.tick
+
+    def ticks(self, observation: Observation) -> int:
+        if self.layout.gap(observation.state, self._at) > self.within:
+            self.left = True
+            self.begin(observation)
+        return observation.tick - self._since
 
 
 class Watch:
     """One subtask, watched from its first observation.
 
     - `done` true for 0.25 s: done. True at once, before anything moved: done, nothing to do.
-    - `done` false, and the robot has been at rest for 2 s: failed, the policy has stopped short of the goal.
+    - `done` false, and the robot has been at rest for 2 s: failed, the policy has stopped short of the goal. Or it has hovered about one
+      place for 6 s: failed too.
     - `done` None (or no Scene to ask it about): the skill cannot tell. It ends as done once the robot has moved and then rested for
       1 s; the Outcome says that nobody judged it, and it is for the judge to decide. A robot that never moved for 2 s has failed.
     - Past the skill's time limit: timed out.
@@ -29,8 +50,7 @@ class Watch:
         self.layout = Layout.of(spec.state)
         self._paused = 0
         self._before = first.tick
-        self._resting_at, self._resting_since = first.state, first.tick
-        self._moved = False
+        self._rest, self._hover = Stay(self.layout, REST, first), Stay(self.layout, HOVER, first)
         self._done_since: int | None = None
         self._changed = 0
         self._rows = Layout.of(spec.action)
@@ -46,9 +66,10 @@ class Watch:
         """
         if waiting:
             self._paused += observation.tick - self._before
-            self._resting_at, self._resting_since = observation.state, observation.tick
+            self._rest.begin(observation)
+            self._hover.begin(observation)
         self._before = observation.tick
-        rest_s = self._rest(observation)
+        rest_s, hover_s = (stay.ticks(observation) / self.rate_hz for stay in (self._rest, self._hover))
         spent_s = (observation.tick - self.first.tick - self._paused) / self.rate_hz
         done = self._ask(observation.scene)
         if not done:
@@ -59,26 +80,21 @@ class Watch:
             return "done", "it was so already"
         if self._done_since is not None and observation.tick - self._done_since >= HOLD_DONE_S * self.rate_hz - 1e-6:
             return "done", f"achieved, and still so after {HOLD_DONE_S:g} s"
-        if done is None and self._moved and rest_s >= REST_UNJUDGED_S:
+        if done is None and self._rest.left and rest_s >= REST_UNJUDGED_S:
             return "done", "the motion came to rest; not judged by the skill"
         if not done and rest_s >= REST_GIVEN_UP_S:
-            how = "stopped moving before" if self._moved else "did not move the robot, although it is not yet so that"
-            goal = "it was achieved" if self._moved else "it is achieved"
+            how = "stopped moving before" if self._rest.left else "did not move the robot, although it is not yet so that"
+            goal = "it was achieved" if self._rest.left else "it is achieved"
             refused = f"; the robot did not take its last {self._changed} rows as they were commanded" if self._changed else ""
             return "failed", f"the policy {how} {goal} ({self.skill.words}; at rest for {rest_s:.1f} s{refused})"
+        if done is False and hover_s >= HOVER_GIVEN_UP_S:
+            return "failed", f"the policy hovers about one place before it is achieved ({self.skill.words}; for {hover_s:.1f} s)"
         if spent_s >= self.skill.time_limit_s:
             return "timed_out", f"not achieved within the time limit of {self.skill.time_limit_s:g} s ({self.skill.words})"
         return None
 
     def _ask(self, scene: Scene | None) -> bool | None:
         return None if scene is None else self.skill.done(scene.since(self.first.tick))
-
-    def _rest(self, observation: Observation) -> float:
-        """Seconds for which the state has stayed where it is."""
-        if self.layout.gap(observation.state, self._resting_at) > REST:
-            self._moved = True
-            self._resting_at, self._resting_since = observation.state, observation.tick
-        return (observation.tick - self._resting_since) / self.rate_hz
 
 
 def blame(skill: Skill, error: Exception) -> Verdict:

@@ -210,16 +210,21 @@ def possible_with(call: Skill, held: str, scene: Scene) -> bool:
 
 
 def ways(call: Skill, scene: Scene, avoid: frozenset[str], library: Library, failed: dict[str, int]) -> list[Skill]:
-    """First steps towards a call, the best first. Where the best has failed twice, another way comes before it, if there is one:
-    a call that brings two things into the same relation. Nothing else has another way."""
+    """First steps towards a call, the best first. Where the best has failed, the arm goes home before, to begin from elsewhere: a policy
+    that did not know on would come to the same place again. Where it has failed twice, another way comes before it, if there is one: a
+    call that brings two things into the same relation. Nothing else has another way."""
     best = first_steps(call, scene, avoid)
-    if not best or failed.get(best[0].subtask.key, 0) < 2:
+    tries = failed.get(best[0].subtask.key, 0) if best else 0
+    if tries == 0:
         return best
+    away = [] if (home := library.skills.get("home")) is None or failed.get(home().subtask.key) else first_steps(home(), scene, avoid)
+    if tries == 1:
+        return [*away, *best]
     facts = frozenset(fact for fact in asked(call, scene) if fact[0] in STANDING and len(fact) == 3)
     other = [c for c in library.calls(scene) if facts and c.subtask.key != call.subtask.key and asked(c, scene) >= facts]
     found = [step for c in other for step in first_steps(c, scene, avoid)]
     fresh = [step for step in found if failed.get(step.subtask.key, 0) < failed[best[0].subtask.key]]
-    return [*fresh, *best]
+    return [*fresh, *away, *best]
 
 
 def first_steps(call: Skill, scene: Scene, avoid: frozenset[str], depth: int = DEPTH, above: frozenset[str] = frozenset()) -> list[Skill]:

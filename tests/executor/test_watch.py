@@ -20,6 +20,10 @@ class Ring(Skill, say="ring the bell", time_limit_s=4.0):
         return scene.has("rung", "bell")
 
 
+class Toll(Ring, say="toll the bell", time_limit_s=15.0):
+    """Takes its time."""
+
+
 class Hum(Skill, say="hum", time_limit_s=4.0):
     """Cannot tell."""
 
@@ -88,6 +92,13 @@ def test_trembling_is_rest_and_creeping_is_not() -> None:
     creeping = [0.5 + 0.0002 * tick for tick in range(400)]
     assert watch(Ring(), trembling, [False])[1] == "failed"
     assert watch(Ring(), creeping, [False])[1] == "timed_out"
+
+
+def test_hovering_about_one_place_gets_nowhere_and_going_on_does() -> None:
+    hovering = [*MOVING[:11], *(0.1 + 0.01 * np.sin(0.7 * tick) for tick in range(400))]
+    tick, status, why = watch(Toll(), hovering, [False])
+    assert status == "failed" and "hovers" in why and 6 * 20 <= tick <= 6 * 20 + 12
+    assert watch(Toll(), list(np.arange(400) * 0.001), [False])[1] == "timed_out", "2 cm a second is slow, but it goes on"
 
 
 @given(st.integers(1, 100))

@@ -7,9 +7,10 @@ import pytest
 from agent.planner.decision import Request, Step
 from agent.planner.language.clauses import Clause
 from agent.planner.memory import Memory
-from agent.planner.plan import lasting, recent_failures
+from agent.planner.plan import lasting, recent_failures, ways
 from agent.planner.saycan import Planner
 from agent.skills.library import gather
+from agent.skills.tabletop import Home, Press
 from agent.types import Outcome, Subtask
 from tests.planner.symbolic import STEP_TICKS, World, holds, play, settings, world
 
@@ -137,7 +138,6 @@ def test_what_must_be_left_alone_is_never_offered() -> None:
 
 def test_another_direction_is_not_another_way() -> None:
     """A push to the left that fails is not made good by a push to the right, or by turning the thing."""
-    from agent.planner.plan import ways
     from agent.skills.blocks import Push
     from agent.skills.library import gather
     from agent.types import Scene, Thing
@@ -147,7 +147,20 @@ def test_another_direction_is_not_another_way() -> None:
     facts = (("on", "red block", "table"), ("on", "yellow bar", "table"), ("followed", "table"), ("clear", "red block"))
     scene = Scene(tick=0, things=things, facts=facts)
     push = Push(thing="red block", direction="left")
-    assert ways(push, scene, frozenset(), gather(), {push.subtask.key: 2}) == [push]
+    assert ways(push, scene, frozenset(), gather(), {push.subtask.key: 2}) == [Home(), push]
+
+
+def test_a_second_try_begins_from_home_if_the_arm_is_not_there_and_can_get_there() -> None:
+    scene = world().scene()
+    away = scene.model_copy(update={"facts": tuple(fact for fact in scene.facts if fact != ("home", "gripper"))})
+    home = scene.model_copy(update={"facts": (*away.facts, ("home", "gripper"))})
+    call, library = Press(thing="button"), gather()
+    key = call.subtask.key
+    assert ways(call, away, frozenset(), library, {}) == [call]
+    assert ways(call, away, frozenset(), library, {key: 1}) == [Home(), call]
+    assert ways(call, home, frozenset(), library, {key: 1}) == [call]
+    assert ways(call, away, frozenset(), library, {key: 1, Home().subtask.key: 1}) == [call]
+    assert ways(Home(), away, frozenset(), library, {Home().subtask.key: 1}) == [Home()]
 
 
 def test_what_is_known_from_events_alone_happens_once_and_does_not_last() -> None:
