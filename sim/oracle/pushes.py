@@ -23,10 +23,10 @@ TOLD_PUSH, TOLD_TURN = 10, 12
 """Events that tell of enough."""
 STEP_M, STEP_RAD = 0.01, radians(5)
 """What one event of the scene tells."""
-LATELY, TURN_LATELY = 80, 200
-"""Ticks over which what has been done is counted."""
+LATELY, ELL_LATELY, TURN_LATELY = 80, 160, 200
+"""Ticks over which what has been done is counted: a push; that of an L, which turns on the way and is gone after; a turn."""
 DOWN = 0.06
-"""Lower than this, m, the hand is pushing already, and no longer asks whether it may."""
+"""Lower than this, m, the hand is pushing already, and no longer asks whether it may; nor when something has come of it."""
 PRESSED = 0.006
 """How far one thing is imagined to be pushed into another, m, before the scene is asked again."""
 WAYS = tuple(k * pi / 8 for k in range(-7, 9))
@@ -53,11 +53,11 @@ def push(hand: Imagined, name: str, direction: str) -> Move:
     thing, angle = hand.things[name], DIRECTIONS[direction]
     start = noted(hand, ("start", name), lambda: thing.position)
     gone = (thing.position[0] - start[0]) * cos(angle) + (thing.position[1] - start[1]) * sin(angle)
-    told = lately(hand.scene, LATELY, "moved", name, direction)
+    told = lately(hand.scene, ELL_LATELY if thing.kind == "L" else LATELY, "moved", name, direction)
     gone += STEP_M * told
     if gone > FAR_ENOUGH or told >= TOLD_PUSH:
         return rise(hand, lifted(hand), 0.0)
-    if hand.tcp[2] > DOWN:
+    if hand.tcp[2] > DOWN and not told:
         noted(hand, ("way", name), lambda: check_way(now(hand), thing, angle, FAR_ENOUGH - gone))
     return shove(hand, thing, angle)
 
