@@ -1,14 +1,13 @@
 """Zones by pushing: into one, and out of one, without lifting anything."""
 
 from collections.abc import Iterator
-from math import hypot
 
 import numpy as np
 
 from agent.types import Scene, Thing
 from sim.oracle.pushes import WAYS, to_leave
 from sim.tasks.push import lifted, shapes
-from sim.tasks.room import EVEN, GUESSED, amidst, bearing, call, free_way, mixed, pushable
+from sim.tasks.room import EVEN, amidst, bearing, call, free_way, mixed, pushable, surely_outside
 from sim.tasks.task import Layout, Measure, Task, Template, workbench
 
 INTO_M = 0.03
@@ -48,19 +47,12 @@ def push_into(scene: Scene) -> Iterator[Task]:
     for thing, needs in pushable(scene):
         for zone in scene.names("zone"):
             angle, distance = bearing(thing, scene.find(zone))
-            if not surely_outside(scene, thing, zone, distance) or not free_way(scene, thing, angle, distance - INTO_M):
+            if not surely_outside(scene, thing.name, zone) or not free_way(scene, thing, angle, distance - INTO_M):
                 continue
             goal = ("in", thing.name, zone)
             plan = call("push_into", "push the {thing} into the {zone}", thing=thing.name, zone=zone)
             yield Task("push into a zone", plan.words, (plan,), {"thing": thing.name, "target": zone}, (goal,), needs, (goal,),
                        (thing.name,), measure=inside(thing.name, zone))  # fmt: skip
-
-
-def surely_outside(scene: Scene, thing: Thing, zone: str, distance: float) -> bool:
-    """Is a thing not in a zone, whose middle is so far away, m? Of one that was put down somewhere that is told by where it may be."""
-    if scene.has("somewhere", thing.name) and distance < (hypot(*thing.size[:2]) + hypot(*scene.find(zone).size[:2])) / 2 + GUESSED:
-        return False
-    return not scene.has("in", thing.name, zone)
 
 
 def push_out(scene: Scene) -> Iterator[Task]:

@@ -84,6 +84,13 @@ def bearing(thing: Thing, other: Thing) -> tuple[float, float]:
     return atan2(dy, dx), hypot(dx, dy)
 
 
+def surely_outside(scene: Scene, thing: str, zone: str) -> bool:
+    """Is a thing not in a zone? Of one that was put down somewhere that is told by where it may be."""
+    own, place = scene.find(thing), scene.find(zone)
+    apart = bearing(own, place)[1] - (hypot(*own.size[:2]) + hypot(*place.size[:2])) / 2
+    return not scene.has("in", thing, zone) and (apart > GUESSED or not scene.has("somewhere", thing))
+
+
 def alone(scene: Scene, thing: Thing) -> bool:
     """Does nothing stand so near that a hand that turns it would touch that?"""
     around = obstacles(scene, (thing.name,))

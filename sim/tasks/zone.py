@@ -9,6 +9,7 @@ from agent.types import Scene, Subtask
 from sim import loose
 from sim.tasks.bay import moved_from
 from sim.tasks.bowl import loose_on_table, standing
+from sim.tasks.room import surely_outside
 from sim.tasks.task import (
     SHAPES,
     ZONE_HOLDS,
@@ -42,6 +43,8 @@ def zones_of(scene: Scene, thing: str) -> list[str]:
 def put_in(scene: Scene) -> Iterator[Task]:
     for thing, needs in at_hand(scene):
         for zone in free(scene) if not zones_of(scene, thing) else ():
+            if not surely_outside(scene, thing, zone):
+                continue
             goal = ("in", thing, zone)
             yield Task("in a zone", f"put the {thing} in the {zone}", fetch(scene, thing, "in", zone), {"thing": thing, "target": zone},
                        (goal,), needs, (goal,), moved_from(scene, thing))  # fmt: skip
@@ -107,7 +110,8 @@ def sorted_into(name: str, scene: Scene, words: str, pairs: list[tuple[str, str]
 def by_colour(scene: Scene) -> Iterator[Task]:
     """Two things, each into the zone of its own colour."""
     ready = [thing for thing in loose_on_table(scene) if not zones_of(scene, thing)]
-    fitting = [(thing, zone) for zone in free(scene) for thing in ready if loose.made(thing).colour == loose.made(zone).colour]
+    fitting = [(thing, zone) for zone in free(scene) for thing in ready
+               if loose.made(thing).colour == loose.made(zone).colour and surely_outside(scene, thing, zone)]  # fmt: skip
     for (one, first), (other, second) in permutations(fitting, 2):
         if first < second:
             args = {"thing": one, "other": other, "target": first, "second": second}
@@ -127,7 +131,9 @@ def by_group(name: str, which: int, scene: Scene) -> Iterator[Task]:
     ready = {*loose_on_table(scene)}
     for (first, ones), (second, others) in permutations(groups(scene)[which].items(), 2):
         both = [*ones, *others]
-        if not ones or not others or len(both) > SORTED or not {*both} <= ready or any(zones_of(scene, thing) for thing in both):
+        if not ones or not others or len(both) > SORTED or not {*both} <= ready:
+            continue
+        if not all(surely_outside(scene, thing, zone) for thing in both for zone in scene.names("zone")):
             continue
         for target, other in permutations(free(scene), 2):
             if len(within(scene, target)) + len(ones) <= ZONE_HOLDS and len(within(scene, other)) + len(others) <= ZONE_HOLDS:
