@@ -44,6 +44,7 @@ SETTINGS = {
     "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",  # replicas see the accelerators of the machine
     "OMP_NUM_THREADS": "1",
 }
+PORT_TRIES = 3
 CLUSTER = "RAY_ADDRESS"
 """Where it names a Ray that runs already, that one is used, and is left running. For replicas on other machines, serve.host in config.yaml
 must be one that they have (0.0.0.0)."""
@@ -133,11 +134,23 @@ def ray_session(config: ServeConfig, port: int | None = None) -> Iterator[bool]:
     with contextlib.nullcontext("") if theirs else _folder() as folder:
         try:
             with _sigterm_kept():
-                ray.init(**quiet, **({} if theirs else {**small, "_temp_dir": folder}))
+                _begin(ray, **quiet, **({} if theirs else {**small, "_temp_dir": folder}))
             yield not theirs
         finally:
             ray.shutdown()
             _set_global_client(None)  # else the next session would talk to this one's controller
+
+
+def _begin(ray: Any, **options: Any) -> None:
+    """Start Ray; again, if another program took a port between Ray's choosing it and its use."""
+    for left in reversed(range(PORT_TRIES)):
+        try:
+            ray.init(**options)
+            return
+        except RuntimeError as error:
+            ray.shutdown()
+            if left == 0 or "Failed to bind" not in str(error):
+                raise
 
 
 @contextlib.contextmanager

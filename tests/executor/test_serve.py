@@ -19,7 +19,7 @@ from agent.config import ServeConfig
 from agent.errors import PolicyError
 from agent.executor.remote import RemotePolicy
 from agent.executor.running import Running, announced, find_server, state_file
-from agent.executor.serve import Served, ray_session, serve_policy
+from agent.executor.serve import PORT_TRIES, Served, _begin, ray_session, serve_policy
 from agent.executor.wire import pack, unpack
 from agent.types import Observation, Scene, Subtask, Thing
 from tests.executor.toys import Mixer, broken, observation, subtask
@@ -274,3 +274,25 @@ def is_loopback(address: str) -> bool:
     return host in ("0100007F", "00000000000000000000000001000000", "0000000000000000FFFF00000100007F")
 
 
+class Unlucky:
+    """Stands for the module ray: so often a port is taken, or something else is wrong."""
+
+    def __init__(self, times: int, says: str = "Failed to bind to address '127.0.0.1:44227'.") -> None:
+        self.times, self.says, self.tried = times, says, 0
+
+    def init(self, **options: object) -> None:
+        self.tried += 1
+        if self.tried <= self.times:
+            raise RuntimeError(self.says)
+
+    def shutdown(self) -> None:
+        pass
+
+
+def test_a_port_that_was_taken_meanwhile_is_no_reason_to_give_up_at_once() -> None:
+    _begin(lucky := Unlucky(PORT_TRIES - 1))
+    assert lucky.tried == PORT_TRIES
+    for unlucky, tries in ((Unlucky(PORT_TRIES), PORT_TRIES), (Unlucky(1, "no memory"), 1)):
+        with pytest.raises(RuntimeError):
+            _begin(unlucky)
+        assert unlucky.tried == tries
