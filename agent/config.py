@@ -4,6 +4,7 @@ Each section is handed to the object that needs it, never the whole. Secrets com
 """
 
 import os
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -148,6 +149,17 @@ def parsed(text: str) -> Any:
         return yaml.safe_load(text)
     except yaml.YAMLError:
         return text
+
+
+def named_values(given: Iterable[str] | None, option: str, example: str) -> dict[str, Any]:
+    """["rate_hz=10", …] → {"rate_hz": 10, …}, each value read as YAML. ConfigError for one without a name, a sign or a value."""
+    found = {}
+    for text in given or ():
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not (name and value):
+            raise ConfigError(f"{option} {text}: say name=value, for example {option} {example}.")
+        found[name] = parsed(value)
+    return found
 
 
 def explain(problem: Any) -> str:

@@ -69,19 +69,15 @@ def main() -> None:
 def played(name: str, given: argparse.Namespace, about: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """One condition, over the templates that the policy was trained for."""
     episodes = given.episodes if name == "its own scenes" else given.others
-    protocol = Protocol(name=name, kind="skills", policy=family(about), checkpoint=given.policy, ticks=600, episodes=episodes,
+    protocol = Protocol(name=name, kind="skills", policy=about["config"]["family"], checkpoint=given.policy, ticks=600, episodes=episodes,
                         seed_base=SEEDS, **changes)  # fmt: skip
     return measured(name, trained_for(protocol, load_config()), given)
 
 
 def played_late(given: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
     """Chunks that come 0, 2, 4 and 8 ticks late."""
-    changes = {"policy": family(about), "checkpoint": given.policy, "episodes": given.others, "seed_base": SEEDS}
+    changes = {"policy": about["config"]["family"], "checkpoint": given.policy, "episodes": given.others, "seed_base": SEEDS}
     return measured("chunks come late", load_protocol("delays", **changes), given)
-
-
-def family(about: dict[str, Any]) -> str:
-    return "rdt" if about["config"]["family"] == "rdt" else "pi0"
 
 
 def measured(name: str, protocol: Protocol, given: argparse.Namespace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agent.config import load_config, parsed
+from agent.config import load_config, named_values
 from agent.errors import ConfigError
 from agent.evaluate.protocol import ROWS, load_protocol, perturbations_named
 
@@ -46,7 +46,7 @@ def skills(config: ConfigPath = None, protocol: Named = None, policy: PolicyName
     """Every task template by itself: success with Wilson's 95 % interval."""
     measure("skills", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
             seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language, look=look, colours=colours,
-            options=options_of(option))  # fmt: skip
+            options=named_values(option, "--option", "rate_hz=10") or None)  # fmt: skip
 
 
 @app.command()
@@ -79,14 +79,6 @@ def disturbed(config: ConfigPath = None, protocol: Named = None, policy: PolicyN
     wrong = perturbations_named(listed(perturbation) or ()) if perturbation else None
     measure("disturbed", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
             seed_base=seed_base, rows=listed(rows), templates=listed(templates), perturbations=wrong, level=level)  # fmt: skip
-
-
-def options_of(given: list[str] | None) -> dict[str, Any] | None:
-    """name=value, each value read as YAML."""
-    for one in given or ():
-        if "=" not in one:
-            raise ConfigError(f"--option {one}: say name=value, for example rate_hz=10.")
-    return {name.strip(): parsed(value) for name, _, value in (one.partition("=") for one in given)} if given else None
 
 
 def listed(names: str | None) -> tuple[str, ...] | None:

@@ -14,9 +14,10 @@ from agent.types import Policy
 BUILT_IN = {
     "oracle": "sim.oracle:Oracle",
     "pi0": "agent.executor.models.pi0_policy:pi0_policy",
+    "pi0-small": "agent.executor.models.pi0_policy:pi0_policy",
     "rdt": "agent.executor.models.rdt_policy:rdt_policy",
 }
-NEED_CHECKPOINT = {"pi0", "rdt"}
+NEED_CHECKPOINT = {"pi0", "pi0-small", "rdt"}
 WEIGHTS = Path(__file__).parents[2] / "weights"
 """The policies that ship, each in a folder of its name."""
 

@@ -2,14 +2,13 @@
 
 import json
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
-import yaml
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from agent.config import load_config
+from agent.config import load_config, named_values
 from agent.errors import ConfigError
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another config.yaml.")]
@@ -55,7 +54,7 @@ def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out
 
 Family = Annotated[str, typer.Option(help="pi0, rdt or pi0-small.")]
 Data = Annotated[Path | None, typer.Option(help="Folder of the demonstrations, as `saydo collect` leaves it.")]
-Init = Annotated[Path | None, typer.Option(help="A checkpoint to start from; a small one of another family gives its eyes.")]
+Init = Annotated[Path | None, typer.Option(help="A checkpoint to start from; a small π0 may give others its eyes.")]
 Long = Annotated[int | None, typer.Option("--samples", help="How many samples to train on, the same ones counted again.")]
 Minutes = Annotated[float | None, typer.Option(help="How many minutes of training, pauses not counted.")]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder of the run; one that was cut off goes on there.")]
@@ -93,10 +92,10 @@ def train(
     plan = Plan(
         out=str(out or settings.runs.folder / "train" / family), samples=samples, minutes=minutes, batch=batch, rate=rate, seed=seed,
         optimiser=optimiser, device=choose_device(device), precision=precision, processes=processes, save_minutes=save_minutes,
-        shares=dict(sized(text) for text in share or ()), gate_minutes=gate_minutes if gate else None,
+        shares=named_values(share, "--share", "stack=2"), gate_minutes=gate_minutes if gate else None,
     )  # fmt: skip
     gates = tuple(name.strip() for name in gate.split(",")) if gate else ()
-    sizes = dict(sized(text) for text in size or ())
+    sizes = named_values(size, "--size", "width=96")
     order = Order(family, str(data), plan, str(init) if init else None, lora, Choices(), sizes, gates, gate_episodes)
     print(carry_out(order, say))
 
@@ -104,15 +103,6 @@ def train(
 def say(line: str) -> None:
     """Also where standard output is a file that someone follows."""
     print(line, flush=True)
-
-
-def sized(text: str) -> tuple[str, Any]:
-    """pointing=false → ("pointing", False)."""
-    name, _, value = text.partition("=")
-    try:
-        return name, yaml.safe_load(value)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"--size {text}: cannot be read. One looks like --size width=96.") from error
 
 
 def minutes(seconds: float) -> str:

@@ -19,7 +19,7 @@ from agent.errors import ConfigError
 from agent.executor.models.pi0 import training_time
 from agent.executor.models.small import GREY, Eyes, Pointing, Senses, SmallConfig, pointing_error
 from agent.executor.models.small_files import Small, load_small, make_model, save_small
-from agent.executor.models.small_pi0 import Drawn
+from agent.executor.models.small_pi0 import Drawn, SmallPi0
 from agent.executor.models.small_policy import SmallPolicy
 from agent.executor.models.small_rdt import DROP, SmallRDT, training_steps
 from agent.executor.models.small_space import RATE_HZ, Space, slowed
@@ -115,12 +115,22 @@ class SmallLearner:
         """From the weights, numbers and words of a folder; its sizes and family are its own."""
         return cls(load_small(folder), choices, device)
 
-    def take_eyes(self, other: Small) -> None:
-        """Begin with the eyes of another small policy, of whatever family: what is worth seeing on this table is the same for all."""
+    def begin_as(self, other: Small) -> None:
+        """Begin with what can be had of a small policy of another family: an RDT reads pixels and words as a π0 does, with its words; any
+        other takes the eyes alone. ConfigError if the sizes differ."""
         try:
-            eyes_of(self.small.model).load_state_dict(eyes_of(other.model).state_dict())
+            if isinstance(self.small.model, SmallRDT) and isinstance(other.model, SmallPi0):
+                self.small.model.read_as(other.model)
+                self.small = replace(self.small, vocabulary=other.vocabulary)
+            else:
+                eyes_of(self.small.model).load_state_dict(eyes_of(other.model).state_dict())
         except RuntimeError as error:
-            raise ConfigError(f"These eyes do not fit: {error} Choose sizes with the same image, grid, stem and width.") from error
+            raise ConfigError(f"These weights do not fit: {error} Choose the same image, grid, stem, width, mlp and vocab.") from error
+
+    def keep_reading(self) -> None:
+        """What an RDT reads with stays as it is; whatever else it has is trained, as RDT is over encoders that were trained before."""
+        if isinstance(self.small.model, SmallRDT):
+            self.small.model.keep_reading()
 
     def meet(self, data: Demonstrations) -> None:
         """New words get tokens; means and deviations stay those that the weights were trained with."""

@@ -31,7 +31,7 @@ class Order:
     plan: Plan
     init: str | None = None
     """A checkpoint to start from: a small policy's folder, or a full-size π0's or RDT's with its policy.yaml. Of a small policy of another
-    family the eyes alone are taken."""
+    family a part is taken: an RDT reads as a π0 does, and its reading is not trained further; others take the eyes."""
     lora: int | None = None
     """Rank of the low-rank updates that are trained instead of a full-size checkpoint's weights; None: all weights."""
     choices: Choices = field(default_factory=Choices)
@@ -98,22 +98,24 @@ def work(team: Alone, order: Order, say: Callable[[str], None]) -> None:
 
 def make_learner(order: Order, data: Samples) -> Learner:
     """Fresh, from a small policy, or around a full-size one. A run that goes on takes numbers and words from its own checkpoint."""
-    plan = order.plan
-    own = Path(plan.out) / "policy"
-    if is_small(own) and (Path(plan.out) / "state.pt").is_file():
-        return SmallLearner.further(own, order.choices, plan.device)
-    if order.init is None:
-        return SmallLearner.fresh(data, small_config(order), order.choices, plan.seed, plan.device)
-    if is_small(order.init):
-        there = load_small(order.init)
-        if there.config.family == order.family:
-            return SmallLearner.further(Path(order.init), order.choices, plan.device)
-        learner = SmallLearner.fresh(data, small_config(order), order.choices, plan.seed, plan.device)
-        learner.take_eyes(there)
-        return learner
-    from agent.learn.large import large_learner
+    plan, own = order.plan, Path(order.plan.out) / "policy"
+    begun = is_small(own) and (Path(plan.out) / "state.pt").is_file()
+    given = load_small(order.init) if order.init and is_small(order.init) else None
+    if order.init and given is None:
+        from agent.learn.large import large_learner
 
-    return large_learner(order.family, Path(order.init), order.lora, plan.device, data)
+        return large_learner(order.family, Path(order.init), order.lora, plan.device, data)
+    if given and given.config.family == order.family:
+        return SmallLearner.further(own if begun else Path(order.init or ""), order.choices, plan.device)
+    if begun:
+        learner = SmallLearner.further(own, order.choices, plan.device)
+    else:
+        learner = SmallLearner.fresh(data, small_config(order), order.choices, plan.seed, plan.device)
+    if given and not begun:
+        learner.begin_as(given)
+    if given and given.config.family == "pi0":
+        learner.keep_reading()
+    return learner
 
 
 def small_config(order: Order) -> SmallConfig:
@@ -121,7 +123,7 @@ def small_config(order: Order) -> SmallConfig:
 
 
 def try_out(order: Order, checkpoint: Path) -> dict[str, Any]:
-    return closed_loop("rdt" if order.family == "rdt" else "pi0", checkpoint, order.gates, order.episodes)
+    return closed_loop(order.family, checkpoint, order.gates, order.episodes)
 
 
 def choose_device(wanted: str) -> str:

@@ -67,6 +67,9 @@ class Plan:
             raise ConfigError("Say how long to train: --samples N or --minutes N, one of them.")
         if self.batch % self.processes:
             raise ConfigError(f"A batch of {self.batch} cannot be shared evenly by {self.processes} processes.")
+        for name, share in self.shares.items():
+            if not isinstance(share, int | float) or share < 0:
+                raise ConfigError(f"--share {name}={share}: how many times as often, for example {name}=2.")
 
 
 @dataclass

@@ -6,8 +6,9 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
+from agent.config import named_values
 from agent.errors import ConfigError
-from agent.evaluate.command import app, options_of
+from agent.evaluate.command import app
 from agent.evaluate.protocol import load_protocol
 
 
@@ -20,11 +21,11 @@ def test_skills_print_one_json_object_last(tmp_path: Path) -> None:
 
 
 def test_options_are_read_as_yaml_and_count_for_the_figures() -> None:
-    options = options_of(["rate_hz=10", "cameras=[front]"])
-    assert options == {"rate_hz": 10, "cameras": ["front"]} and options_of(None) is None
+    options = named_values(["rate_hz=10", "cameras=[front]"], "--option", "rate_hz=10")
+    assert options == {"rate_hz": 10, "cameras": ["front"]} and named_values(None, "--option", "rate_hz=10") == {}
     assert load_protocol("skills", options=options).sha256 != load_protocol("skills").sha256
     with pytest.raises(ConfigError, match="name=value"):
-        options_of(["rate_hz"])
+        named_values(["rate_hz"], "--option", "rate_hz=10")
 
 
 def test_a_protocol_for_something_else_is_refused(tmp_path: Path) -> None:

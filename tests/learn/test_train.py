@@ -8,6 +8,7 @@ import sys
 import time
 from dataclasses import asdict, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,6 +19,7 @@ from torch import Tensor, nn
 from agent.errors import ConfigError
 from agent.executor.models.small import SmallConfig
 from agent.executor.models.small_files import load_small, save_small
+from agent.executor.models.small_rdt import SmallRDT
 from agent.learn.curves import draw_curves, series
 from agent.learn.learner import Choices, SmallLearner, eyes_of
 from agent.learn.schedule import Average, choose_precision, learning_rate
@@ -25,7 +27,7 @@ from agent.learn.start import Order, make_learner, read_order, train
 from agent.learn.team import Alone, run_team
 from agent.learn.train import HELD_OUT, Plan, Training, held_out, strike
 from agent.learn.train import weights as shown_weights
-from tests.executor.models.small_models import tiny_small
+from tests.executor.models.small_models import senses, tiny_small
 from tests.learn.few import Few
 
 TINY = SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3)
@@ -245,18 +247,41 @@ def test_an_order_is_kept_and_may_go_on_longer_but_not_as_another(tmp_path: Path
         train(replace(order, family="rdt"))
 
 
-def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path) -> None:
-    sizes = {name: value for name, value in asdict(TINY).items() if name != "family"}
+@pytest.fixture()
+def small_pi0(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
+    """The folder of a small π0, and its sizes."""
     save_small(tiny_small("pi0"), tmp_path / "pi0")
-    there = eyes_of(load_small(tmp_path / "pi0").model).state_dict()
-    order = Order("rdt", "data", plan(tmp_path / "rdt"), init=str(tmp_path / "pi0"), sizes=sizes)
+    return tmp_path / "pi0", {name: value for name, value in asdict(TINY).items() if name != "family"}
+
+
+def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
+    there = eyes_of(load_small(small_pi0[0]).model).state_dict()
+    order = Order("pi0-small", "data", plan(tmp_path / "other"), init=str(small_pi0[0]), sizes=small_pi0[1])
     learner = make_learner(order, FEW)  # type: ignore[arg-type]
-    begun = eyes_of(learner.model).state_dict()
-    fresh = eyes_of(make_learner(replace(order, init=None), FEW).model).state_dict()  # type: ignore[arg-type]
-    assert equal(begun, there) and not equal(fresh, there)
-    assert learner.small.config.family == "rdt"  # type: ignore[attr-defined]
-    with pytest.raises(ConfigError, match="eyes do not fit"):
-        make_learner(replace(order, sizes={**sizes, "width": 64}), FEW)  # type: ignore[arg-type]
+    fresh = make_learner(replace(order, init=None), FEW)  # type: ignore[arg-type]
+    assert equal(eyes_of(learner.model).state_dict(), there) and not equal(eyes_of(fresh.model).state_dict(), there)
+    assert learner.small.config.family == "pi0-small"  # type: ignore[attr-defined]
+    with pytest.raises(ConfigError, match="do not fit"):
+        make_learner(replace(order, sizes={**small_pi0[1], "width": 64}), FEW)  # type: ignore[arg-type]
+
+
+def test_an_rdt_reads_as_the_pi0_it_began_with_and_only_the_rest_is_trained(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
+    order = Order("rdt", "data", plan(tmp_path / "rdt", samples=16), init=str(small_pi0[0]), sizes=small_pi0[1])
+    learner, pi0 = make_learner(order, FEW), load_small(small_pi0[0])  # type: ignore[arg-type]
+    assert isinstance(learner, SmallLearner) and isinstance(learner.model, SmallRDT)
+    assert learner.small.vocabulary.words[: len(pi0.vocabulary.words)] == pi0.vocabulary.words
+    told = senses(pi0)
+    hz = torch.full((2,), 20.0)
+    places = [learner.model.look(told._replace(state=torch.zeros(2, 128)), hz)[1], pi0.model.look(told)[1]]  # type: ignore[call-arg]
+    torch.testing.assert_close(*(found.place for found in places if found is not None))
+
+    Path(order.plan.out).mkdir()
+    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
+    Training(order.plan, Alone(), learner, lambda: FEW, say=lambda _: None).run()  # type: ignore[arg-type]
+    changed = {name.split(".")[0] for name, value in learner.model.state_dict().items() if not torch.equal(value, before[name])}
+    assert "rdt" in changed and not changed & {"encoder", "pointer"}
+    going_on = make_learner(order, FEW).model  # type: ignore[arg-type]
+    assert not any(weight.requires_grad for name, weight in going_on.named_parameters() if name.startswith(("encoder", "pointer")))
 
 
 @pytest.mark.parametrize(
@@ -267,6 +292,7 @@ def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path) -
         (lambda: Plan("out"), "--samples N or --minutes N"),
         (lambda: Plan("out", samples=1, minutes=1), "one of them"),
         (lambda: Plan("out", samples=1, batch=9, processes=2), "shared evenly"),
+        (lambda: Plan("out", samples=1, shares={"stack": "often"}), "--share stack=often: how many times"),
     ],
 )
 def test_what_cannot_be_is_said_at_once(wrong: object, said: str) -> None:

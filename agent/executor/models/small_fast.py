@@ -106,6 +106,13 @@ def rest(x: Tensor, seen: Tensor, layer: Folded) -> Tensor:
     return x + F.linear(F.gelu(a, approximate="tanh") * b, layer.down)
 
 
+def read(x: Tensor, layers: Sequence[Folded], at: Waves, heads: int, bias: Tensor | None) -> Tensor:
+    """Tokens [B, S, D] that see one another, as they leave the last layer."""
+    for layer in layers:
+        x = rest(x, attend(*qkv(x, layer, at, heads), bias), layer)
+    return x
+
+
 def prefill(x: Tensor, layers: Sequence[Folded], at: Waves, heads: int, bias: Tensor | None) -> tuple[Memory, list[Tensor]]:
     """A prefix [B, S, D] → its keys and values, and itself as it leaves each layer but the last, after which nobody reads it."""
     memory, left = Memory([], [], bias), []
@@ -138,4 +145,4 @@ def padding_bias(valid: Tensor) -> Tensor:
     return torch.zeros(valid.shape, device=valid.device).masked_fill(~valid, MASKED)[:, None]
 
 
-__all__ = ["Folded", "Memory", "Waves", "attend", "extend", "fold", "padding_bias", "prefill", "waves"]
+__all__ = ["Folded", "Memory", "Waves", "attend", "extend", "fold", "padding_bias", "prefill", "read", "waves"]

@@ -1,8 +1,11 @@
 """The small RDT: RDT's denoiser, diffusion and 128-slot space, over small eyes and words that were trained with it.
 
     pixels → eyes ┐
-    words  ───────┴→ two blocks that read both together → image tokens, word tokens → cross-attention, in turn, as in RDT
+    words  ───────┴→ the small π0's first layers → image tokens, word tokens → cross-attention, in turn, as in RDT
                                   └→ heat maps → what they point at, in slots 103 … of the state
+
+RDT's encoders were trained before it and stay as they are. So may these: they are, weight for weight, what a small π0 reads its prefix with
+up to where its heat maps are (`SmallRDT.read_as`).
 
 So the denoiser is RDT itself at another size: its state token carries where the named things are believed to be, in slots of the unified
 space that have no meaning of their own. Noisy rows carry it in the same slots, with where the hand is: a small denoiser is slow to fetch it
@@ -11,27 +14,28 @@ from one token among many. The mask tells, as ever, which slots exist; a control
 
 from __future__ import annotations
 
+import math
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from agent.executor.models import small_fast as fast
+from agent.executor.models.attention import positions_of, rope_at
 from agent.executor.models.diffusion import TRAIN_STEPS, add_noise
-from agent.executor.models.pi0_small import EncoderBlock, Size
+from agent.executor.models.paligemma import Expert, GemmaConfig
 from agent.executor.models.rdt import RDT, Memory, RDTConfig
 from agent.executor.models.rdt import Senses as RDTSenses
 from agent.executor.models.sampling import Guide
 from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
-from agent.executor.models.small_pi0 import Drawn
-from agent.executor.models.small_space import GIVEN, RESERVED, has_slots
+from agent.executor.models.small_pi0 import Drawn, SmallPi0
+from agent.executor.models.small_space import FELT, GIVEN, RESERVED, has_slots
 
 DROP = 0.1
 """Probability of taking away each sense of a sample in training."""
 LOUD = 2.5
 """Times u, v and certainty, so that they differ as much as standardised numbers do."""
-ENCODER = 2
-"""Blocks that read pixels and words together."""
 
 
 def shape(config: SmallConfig) -> RDTConfig:
@@ -44,29 +48,25 @@ def shape(config: SmallConfig) -> RDTConfig:
 
 
 class Encoder(nn.Module):
-    """Pixels and words, read together: image tokens [B, V*P, D] and word tokens [B, L, D]."""
+    """Pixels and words, read together as a small π0 reads its prefix: the first `tap` layers of it."""
 
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
-        width = config.width
-        self.eyes = Eyes(config, width)
-        self.words = nn.Embedding(config.vocab, width)
-        nn.init.normal_(self.words.weight, std=0.5)
-        self.position = nn.Parameter(torch.randn(config.max_text, width) * 0.02)
-        size = Size(ENCODER, width, config.heads, config.mlp)
-        self.blocks = nn.ModuleList(EncoderBlock(size) for _ in range(ENCODER))
-        self.norm = nn.LayerNorm(width)
+        self.eyes = Eyes(config, config.width)
+        self.reader = Expert(GemmaConfig(config.width, config.mlp, config.tap, config.heads, 1, config.width // config.heads), config.vocab)
+        nn.init.normal_(self.reader.embedding.weight, std=1 / math.sqrt(config.width))
 
-    def forward(self, senses: Senses) -> tuple[Tensor, Tensor]:
+    def forward(self, senses: Senses) -> Tensor:
+        """[B, V*P + L, D]: image tokens, then word tokens."""
         seen = self.eyes(senses.images)
-        words = self.words(senses.tokens) + self.position[: senses.tokens.shape[1]]
-        x, mask = torch.cat([seen, words], dim=1), None
+        x, bias = torch.cat([seen, self.reader.embed_text(senses.tokens)], dim=1), None
+        positions = torch.arange(x.shape[1], device=x.device)[None]
         if senses.valid is not None:
-            mask = torch.cat([senses.valid.new_ones(seen.shape[:2]), senses.valid], dim=1)[:, None, None]
-        for block in self.blocks:
-            x = block(x, mask)
-        x = self.norm(x)
-        return x[:, : seen.shape[1]], x[:, seen.shape[1] :]
+            valid = torch.cat([senses.valid.new_ones(seen.shape[:2]), senses.valid], dim=1)
+            positions, bias = positions_of(valid), fast.padding_bias(valid)
+        config = self.reader.config
+        at = fast.waves(rope_at(positions, config.head_dim, config.rope_base), config.heads)
+        return fast.read(x, fast.fold(self.reader), at, config.heads, bias)
 
 
 class SmallRDT(nn.Module):
@@ -74,6 +74,9 @@ class SmallRDT(nn.Module):
 
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
+        if config.points > FELT - RESERVED:
+            raise ValueError(f"Pointing takes {config.points} numbers here, and RDT's unified space has {FELT - RESERVED} slots for them. "
+                             "Choose fewer cameras or things.")  # fmt: skip
         self.small = config
         self.horizon = config.horizon
         self.encoder = Encoder(config)
@@ -85,16 +88,31 @@ class SmallRDT(nn.Module):
 
     has: Tensor
 
+    def read_as(self, other: SmallPi0) -> None:
+        """See, read and point as that small π0 does. Raises RuntimeError if the sizes differ."""
+        self.encoder.eyes.load_state_dict(other.vision.state_dict())
+        self.encoder.reader.embedding.load_state_dict(other.trunk.vlm.embedding.state_dict())
+        for block, of in zip(self.encoder.reader.blocks, other.trunk.vlm.blocks, strict=False):
+            block.load_state_dict(of.state_dict())
+        if self.small.pointing:
+            self.pointer.load_state_dict(other.pointer.state_dict())
+
+    def keep_reading(self) -> None:
+        """How pixels and words are read is not trained any more, only what is made of them."""
+        self.encoder.requires_grad_(False)
+        if self.small.pointing:
+            self.pointer.requires_grad_(False)
+
     def look(self, senses: Senses, hz: Tensor) -> tuple[RDTSenses, Pointing | None]:
         """What RDT is told: hz float[B], the control rate of the robot."""
-        images, words = self.encoder(senses)
-        state, pointing = senses.state, None
+        read, state, pointing = self.encoder(senses), senses.state, None
+        normed, pictures = self.encoder.reader.norm(read)[0], read.shape[1] - senses.tokens.shape[1]
         if self.small.pointing:
-            pointing = self.pointer(images)
+            pointing = self.pointer(read[:, :pictures])
             told = LOUD * pointing.place.flatten(1)
             state = torch.cat([state[:, :RESERVED], told, state[:, RESERVED + told.shape[1] :]], dim=1)
         has = self.has.expand(len(state), -1)
-        return RDTSenses(words, senses.valid, images, state, has, hz), pointing
+        return RDTSenses(normed[:, pictures:], senses.valid, normed[:, :pictures], state, has, hz), pointing
 
     def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, hz: Tensor, weight: Tensor,
                generator: torch.Generator) -> tuple[Tensor, Pointing | None]:  # fmt: skip
