@@ -2,10 +2,10 @@
 
     python benchmarks/round_trip.py [--requests 1000]
 
-Three policies: one that returns zeros at once, without pictures and with two (224 px and 128 px), so that what is left is the path
-itself (packing, the websocket, the hand-over to the model's thread and back); and the oracle, which is sent the scene. Rounds of
-the two paths alternate, so that other load on the machine meets both alike. Also printed: the seconds of each stage until the
-policy is ready, and the memory of the processes, resident and proportional (pages that are shared counted once).
+A policy that returns zeros at once, without pictures and with two (224 px and 128 px), so that what is left is the path itself (packing,
+the websocket, the hand-over to the model's thread and back); the oracle, which is sent the scene; and the policies that ship, with two
+pictures. Rounds of the two paths alternate, so that other load on the machine meets both alike. Also printed: the seconds of each stage
+until the policy is ready, and the memory of the processes, resident and proportional (pages that are shared counted once).
 """
 
 import argparse
@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 
 from agent.config import PolicyConfig, ServeConfig, load_config
-from agent.executor.policies import make_policy
+from agent.executor.policies import WEIGHTS, make_policy
 from agent.executor.serve import ray_session, serve_policy
 from agent.executor.wire import write_request
 from agent.types import Chunk, Observation, Policy, PolicySpec, Scene, Subtask
@@ -138,8 +138,9 @@ def main() -> None:
         print(f"{'policy':<18}{'path':<20}{'kB sent':>9}{'p50 ms':>9}{'p99 ms':>9}{'n':>8}")
         compare("zeros", partial(Still, {}), config, requests)
         compare("zeros, 2 pictures", partial(Still, VIEWS), config, requests)
-        oracle = PolicyConfig(name="oracle", checkpoint=None)
-        compare("oracle", partial(make_policy, oracle), config, max(ROUNDS, requests // 10), then=show_memory)
+        for name in ("oracle", *sorted(folder.parent.name for folder in WEIGHTS.glob("*/config.json"))):
+            policy = partial(make_policy, PolicyConfig(name=name, checkpoint=None))
+            compare(name, policy, config, max(ROUNDS, requests // 10), then=show_memory if name == "oracle" else None)
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def play_one(protocol: Protocol, config: Config, episode: Episode) -> Line:
         return {"success": False, "skipped": "it does not fit this task", "results": []}
     stage = Stage(config, begun, policy_of(protocol, config, episode.row, seed), episode.row, fault)
     try:
-        stage.prelude(template(episode.about).prelude, make_policy(PolicyConfig(name="oracle", checkpoint=None)))
+        stage.prelude(template(episode.about).prelude, kept_policy("oracle"))
         scene = stage.watched.scene()
         then = changed(fault, task, scene) if fault.change else None
         if (fault.change and then is None) or not fits(fault, task, scene):
