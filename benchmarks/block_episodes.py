@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from agent.errors import PolicyError
-from agent.skills.blocks import Align, Between, Push, PushInto, Rotate
+from agent.skills.blocks import Align, Between, Rotate
+from agent.skills.pushes import Push, PushInto
 from agent.skills.skill import Skill
 from agent.skills.tabletop import Pick, Place, Stack
 from agent.types import Scene

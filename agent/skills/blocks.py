@@ -1,8 +1,8 @@
-"""Skills with things on the table: push them, turn them, and set them down by two others."""
+"""Skills with things on the table: turn them where they stand, and set them down by two others."""
 
 from collections.abc import Callable, Iterator
 from itertools import combinations, permutations
-from math import cos, hypot, pi, radians, sin
+from math import hypot, pi, radians
 from typing import Annotated, ClassVar, Literal, cast
 
 from agent.skills.skill import Kind, Skill
@@ -11,7 +11,6 @@ from agent.types import Scene, Thing
 
 Flat = Annotated[str, Kind(*(kind for kind in BLOCKS if kind not in ("cylinder", "ring")))]
 Stood = Annotated[str, Kind(*BLOCKS, "bowl")]
-Zone = Annotated[str, Kind("zone")]
 
 PUSHED, TURNED = 10, 12
 """Events of a centimetre and of 5° that make a push and a rotation."""
@@ -62,98 +61,6 @@ class Standing:
 
     def told(self, scene: Scene) -> bool:
         return scene.has("followed", "table") or not self.followed
-
-
-class Push(
-    Standing,
-    Skill,
-    say="push the {thing} {direction}",
-    also=(
-        "push the {thing} to the {direction}", "shove the {thing} {direction}", "shove the {thing} to the {direction}",
-        "push the {thing} {direction} from you", "nudge the {thing} to the {direction}", "push the {thing} towards the {direction}",
-        "slide the {thing} {direction}", "slide the {thing} to the {direction}", "push the {thing} a little {direction}",
-        "push the {thing} {direction} without lifting it", "push the {thing} {direction} along the table",
-    ),
-):  # fmt: skip
-    """Push a block 10 cm along the table without grasping it. Needs an empty hand, and a world that tells how things move."""
-
-    thing: Block
-    direction: Literal["left", "right", "away", "near"]
-
-    def done(self, scene: Scene) -> bool:
-        return still(scene, self.thing) and net(scene, "moved", self.thing, self.direction) >= PUSHED
-
-
-class PushInto(
-    Standing,
-    Skill,
-    say="push the {thing} into the {zone}",
-    also=("shove the {thing} into the {zone}", "push the {thing} to the {zone}", "slide the {thing} into the {zone}"),
-    time_limit_s=45.0,
-):
-    """Push a block along the table until it lies in a zone. Needs an empty hand and a free way."""
-
-    thing: Block
-    zone: Zone
-    followed: ClassVar[bool] = False
-
-    def can(self, scene: Scene) -> bool:
-        return at_hand(scene, self.thing) and self.zone not in scene.where(self.thing, "in")
-
-    def done(self, scene: Scene) -> bool:
-        return still(scene, self.thing) and scene.has("in", self.thing, self.zone)
-
-
-class PushOut(
-    Standing,
-    Skill,
-    say="push the {thing} out of the {zone}",
-    also=("shove the {thing} out of the {zone}", "slide the {thing} out of the {zone}", "push the {thing} off the {zone}"),
-    time_limit_s=45.0,
-):
-    """Push a block that lies in a zone along the table until no part of it is in there. Needs an empty hand."""
-
-    thing: Block
-    zone: Zone
-    followed: ClassVar[bool] = False
-
-    def can(self, scene: Scene) -> bool:
-        return at_hand(scene, self.thing) and not self.outside(scene)
-
-    def outside(self, scene: Scene) -> bool:
-        thing, zone = scene.find(self.thing), scene.find(self.zone)
-        dx, dy = thing.position[0] - zone.position[0], thing.position[1] - zone.position[1]
-        along, across = dx * cos(zone.yaw) + dy * sin(zone.yaw), dy * cos(zone.yaw) - dx * sin(zone.yaw)
-        return max(abs(along), abs(across)) > (max(zone.size[:2]) + hypot(*thing.size[:2])) / 2
-
-    def needs(self, scene: Scene) -> list[Skill]:
-        return [] if self.outside(scene) else onto_table(scene, self.thing)
-
-    def done(self, scene: Scene) -> bool:
-        return still(scene, self.thing) and "table" in scene.where(self.thing, "on") and self.outside(scene)
-
-
-class PushAgainst(
-    Standing,
-    Skill,
-    say="push the {thing} against the {other}",
-    also=(
-        "push the {thing} until it touches the {other}", "push the {thing} up against the {other}", "push the {thing} up to the {other}",
-        "shove the {thing} against the {other}", "slide the {thing} against the {other}", "slide the {thing} until it touches the {other}",
-        "shove the {thing} until it touches the {other}", "push the {thing} towards the {other} until they touch",
-        "shove the {thing} towards the {other} until they touch", "push the {thing} along the table against the {other}",
-    ),
-):  # fmt: skip
-    """Push a block straight towards another until the two touch. Needs an empty hand, and both on the table."""
-
-    thing: Block
-    other: Block
-
-    def can(self, scene: Scene) -> bool:
-        return Standing.can(self, scene) and "table" in scene.where(self.other, "on") and not scene.has("touching", self.thing, self.other)
-
-    def done(self, scene: Scene) -> bool:
-        return still(scene, self.thing) and still(scene, self.other) and scene.has("touching", self.thing, self.other)
 
 
 class Rotate(

@@ -20,7 +20,7 @@ from agent.types import Scene, Subtask
 
 GROUP = "agent.skills"
 BUILT_IN = (
-    "agent.skills.tabletop", "agent.skills.fixtures", "agent.skills.blocks",
+    "agent.skills.tabletop", "agent.skills.fixtures", "agent.skills.pushes", "agent.skills.blocks",
     "agent.skills.granular", "agent.skills.fitting", "agent.skills.postures",
 )  # fmt: skip
 

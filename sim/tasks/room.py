@@ -59,11 +59,13 @@ def named(kind: str, colour: str) -> str:
 
 
 def pushable(scene: Scene, *kinds: str) -> Iterator[tuple[Thing, tuple[Fact, ...]]]:
-    """Things on the table that can be pushed or turned where they stand, each with the facts that make it so."""
+    """Things on the table that can be pushed or turned where they are, each with the facts that make it so. A bar that stands on its end
+    would fall."""
     if FOLLOWED in scene.facts:
-        for name in loose_on_table(scene):
-            if scene.find(name).kind in (kinds or KINDS):
-                yield scene.find(name), (*standing(name), FOLLOWED)
+        for thing in map(scene.find, loose_on_table(scene)):
+            lying: tuple[Fact, ...] = (("lying", thing.name),) if thing.kind == "bar" else ()
+            if thing.kind in (kinds or KINDS) and all(fact in scene.facts for fact in lying):
+                yield thing, (*standing(thing.name), FOLLOWED, *lying)
 
 
 def spare(scene: Scene) -> float:

@@ -138,8 +138,8 @@ def test_what_must_be_left_alone_is_never_offered() -> None:
 
 def test_another_direction_is_not_another_way() -> None:
     """A push to the left that fails is not made good by a push to the right, or by turning the thing."""
-    from agent.skills.blocks import Push
     from agent.skills.library import gather
+    from agent.skills.pushes import Push
     from agent.types import Scene, Thing
 
     names = {"red block": "block", "yellow bar": "bar", "blue zone": "zone"}

@@ -5,8 +5,10 @@ import pytest
 from agent.planner.decision import Request
 from agent.planner.memory import Memory
 from agent.planner.saycan import Planner
-from agent.skills.blocks import Across, Align, Between, InLine, Push, PushAgainst, PushInto, PushOut, Rotate, net
+from agent.skills.blocks import Across, Align, Between, InLine, Rotate, net
 from agent.skills.library import gather
+from agent.skills.postures import LayDown
+from agent.skills.pushes import Push, PushAgainst, PushInto, PushOut
 from agent.skills.tabletop import Pick, Place
 from agent.types import Fact, Scene, Thing
 from tests.planner.symbolic import settings
@@ -57,6 +59,14 @@ def test_what_carries_something_is_cleared_first_and_a_full_hand_is_emptied() ->
     full = scene(FOLLOWED, holding="cyan cylinder")
     assert not push.can(full) and push.needs(full) == [Place(thing="cyan cylinder", relation="on", target="table")]
     assert push.can(scene(FOLLOWED)) and not push.can(scene()), "where nothing tells of motion, nobody could know"
+
+
+def test_what_stands_on_its_end_is_laid_down_before_it_is_pushed() -> None:
+    upright = scene(FOLLOWED, ("standing", "yellow bar"))
+    for call in (Push(thing="yellow bar", direction="left"), PushInto(thing="yellow bar", zone="blue zone"),
+                 PushAgainst(thing="red block", other="yellow bar")):  # fmt: skip
+        assert not call.can(upright) and call.needs(upright) == [LayDown(thing="yellow bar")]
+        assert call.can(scene(FOLLOWED, ("lying", "yellow bar")))
 
 
 def test_between_is_on_the_line_and_on_the_table() -> None:

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from agent.skills.blocks import Push, Rotate, net
+from agent.skills.blocks import Rotate, net
+from agent.skills.pushes import Push
 from sim.disturb import Move, When
 from sim.robot import SimRobot
 from tests.sim.driver import Driver

@@ -56,6 +56,16 @@ def test_what_was_put_down_somewhere_is_brought_only_into_a_zone_that_it_cannot_
     assert bool(list(push_into(scene))) == bool(list(put_in(scene))) == asked
 
 
+@pytest.mark.parametrize("name", ["push away", "push into a zone", "push against", "rotate left"])
+def test_a_bar_that_stands_on_its_end_would_fall(name: str) -> None:
+    spots = {"green bar": 0.0, "red block": -0.2, "red zone": 0.2}
+    things = [{"name": name, "at": [0.42, y]} for name, y in spots.items()]
+    scene = first_scene(read_layout({"things": things, "motion": True}), 0)
+    raised = after(scene, call("stand_up", "stand the {thing} up", thing="green bar"))
+    asked, then = ({part for task in template(name).find(at) for part in task.args.values()} for at in (scene, raised))
+    assert "green bar" in asked and "green bar" not in then
+
+
 def test_the_way_back_is_taken_off() -> None:
     scene, task = drawn("push left")
     back = call("push", "push the {thing} {direction}", thing=task.args["thing"], direction="right")
