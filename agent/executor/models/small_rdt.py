@@ -134,9 +134,10 @@ class SmallRDT(nn.Module):
         return (missed * counts).sum() / (counts.sum().clamp(min=1) * self.has.sum()), pointing
 
     def with_told(self, rows: Tensor, state: Tensor) -> Tensor:
-        """Rows as the denoiser sees them, [B, H, 128]: each with where the named things and the hand are, of the state [B, 128]."""
+        """Rows as the denoiser sees them, [B, H, 128]: each with where the named things and the hand are, of the state [B, 128]; slots that
+        these robots lack are silent, for their noise would drown both."""
         heard = state[:, None, RESERVED:GIVEN].expand(-1, rows.shape[1], -1)
-        return torch.cat([rows[..., :RESERVED], heard.to(rows), rows[..., GIVEN:]], dim=-1)
+        return torch.cat([rows[..., :RESERVED] * self.has[:RESERVED], heard.to(rows), rows[..., GIVEN:]], dim=-1)
 
     def without(self, told: RDTSenses, generator: torch.Generator) -> RDTSenses:
         """Words → silence, frequency → 0, mask → none, each with probability DROP."""

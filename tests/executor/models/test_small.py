@@ -14,7 +14,7 @@ from agent.executor.models.small import GREY, Pointer, Pointing, Senses, SmallCo
 from agent.executor.models.small_files import is_small, load_small, save_small
 from agent.executor.models.small_pi0 import SmallPi0, as_inputs, mean_words
 from agent.executor.models.small_rdt import SmallRDT, with_given
-from agent.executor.models.small_space import GIVEN, RESERVED
+from agent.executor.models.small_space import GIVEN, RESERVED, SLOTS
 from tests.executor.models.small_models import draws, senses, tiny_small
 
 FAMILIES = ["pi0", "pi0-small", "rdt"]
@@ -215,7 +215,9 @@ def test_every_row_of_rdt_is_told_where_the_hand_and_the_named_things_are() -> N
     rows, state = torch.rand(2, 5, 128), torch.rand(2, 128)
     seen = model.with_told(rows, state)
     torch.testing.assert_close(seen[..., RESERVED:GIVEN], state[:, None, RESERVED:GIVEN].expand(-1, 5, -1))
-    assert torch.equal(seen[..., :RESERVED], rows[..., :RESERVED]) and torch.equal(seen[..., GIVEN], rows[..., GIVEN])
+    assert torch.equal(seen[..., SLOTS], rows[..., SLOTS]) and torch.equal(seen[..., GIVEN], rows[..., GIVEN])
+    others = [slot for slot in range(RESERVED) if slot not in SLOTS]
+    assert not seen[..., others].any(), "noise where these robots have nothing would drown what is told"
 
 
 def test_a_row_says_whether_it_is_given() -> None:
