@@ -23,6 +23,7 @@ from agent.planner.memory import Memory
 from agent.planner.saycan import Planner
 from agent.skills.library import gather
 from agent.skills.skill import Skill
+from agent.skills.tabletop import Home
 from agent.types import Array, Chunk, Observation, Policy, Robot, Scene, Subtask, clip_text
 from sim.disturb import Disturbance
 from sim.robot import SimRobot
@@ -201,9 +202,11 @@ class Stage:
         tally.why = executor.run(Carry(given=whole.model_dump_json()), stop=self.watched.over).why
 
     def _leave(self, executor: Executor, last: Subtask) -> None:
-        """The policy goes on with what it did last, although it is done, until the referee has seen enough."""
+        """The policy goes on with what it did last, although it is done, until the referee has seen enough; after what must not
+        be done twice it goes home."""
         until = self.robot.tick + LEAVE_TICKS
-        executor.run(Carry(given=last.model_dump_json()),
+        then = Home().subtask if self.library.bind(last).undoes else last
+        executor.run(Carry(given=then.model_dump_json()),
                      stop=lambda: self.watched.over() or ("enough" if self.robot.tick >= until else None))  # fmt: skip
 
     def _by_planner(self, executor: Executor, mailbox: Mailbox, words: str, tally: Tally) -> None:

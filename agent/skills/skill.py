@@ -45,6 +45,8 @@ class Skill(BaseModel):
     """Other ways to ask for the same, with the same placeholders; help the embedded scorer."""
     time_limit_s: ClassVar[float] = 30.0
     """Simulated or robot time after which the call has timed out."""
+    undoes: ClassVar[bool] = False
+    """Doing it once more undoes it, and nothing that can be seen tells that it was done: a button that toggles."""
 
     def __init_subclass__(cls, say: str = "", also: tuple[str, ...] = (), time_limit_s: float | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

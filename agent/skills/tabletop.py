@@ -1,7 +1,7 @@
 """The built-in skills of a tabletop: pick, place, stack, open, close, slide, press, home."""
 
 from math import hypot
-from typing import Annotated, Literal
+from typing import Annotated, ClassVar, Literal
 
 from agent.skills.skill import Kind, Skill
 from agent.types import Scene
@@ -235,6 +235,7 @@ class Slide(
 class Press(Skill, say="press the {thing}", also=("push the {thing}", "hit the {thing}", "tap the {thing}")):
     """Press a button once; it toggles its light. Needs an empty hand."""
 
+    undoes: ClassVar[bool] = True
     thing: Button
 
     def can(self, scene: Scene) -> bool:

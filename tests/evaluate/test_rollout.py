@@ -1,5 +1,6 @@
 """Rows and faults in the world: what each row may know, and that what goes wrong is met."""
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -9,9 +10,11 @@ from pydantic import TypeAdapter
 from agent.config import load_config
 from agent.evaluate.episodes import Episode, play_episode
 from agent.evaluate.protocol import Cameras, Fault, Perturbation, Protocol
-from agent.evaluate.rollout import Watched
+from agent.evaluate.rollout import Stage, Watched
 from agent.evaluate.wrong import bound, crowded, fits
+from agent.types import Chunk, Observation, Subtask
 from sim.disturb import Disturbance
+from sim.oracle import Oracle
 from sim.robot import SimRobot
 from sim.tasks import template
 from sim.tasks.chains import draw_start
@@ -53,6 +56,28 @@ def test_chunks_are_counted_and_timed() -> None:
     result = played("plan")["results"][0]
     assert result["wrong"] == [] and result["chunk_ms"] > 0
     assert result["ticks"] / 32 < result["chunks"] < result["ticks"] / 8
+
+
+class Forgetful:
+    """The oracle, told of nothing that happened before."""
+
+    def __init__(self) -> None:
+        self.oracle = Oracle()
+        self.spec, self.asked = self.oracle.spec, [""]
+
+    def predict(self, observation: Observation, subtask: Subtask) -> Chunk:
+        assert observation.scene is not None
+        self.asked.append(subtask.skill)
+        return self.oracle.predict(replace(observation, scene=observation.scene.model_copy(update={"events": ()})), subtask)
+
+
+def test_a_policy_that_forgets_is_not_told_to_press_again_what_it_has_pressed() -> None:
+    start, task = draw_start(template("light on"), 2)
+    policy = Forgetful()
+    stage = Stage(load_config(), start, policy, "plan", Fault())
+    result = stage.play(task, task.words, 400)
+    assert result["success"] and policy.asked[-1] == "home" and "press" in policy.asked
+    stage.close()
 
 
 def test_what_the_task_is_not_about_and_was_moved_or_taken_is_told() -> None:
