@@ -130,7 +130,7 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[s
         *(f"| {ticks} | {share(one)} | {interval(one)} |" for ticks, one in lateness(late)),
         "",
     ]  # fmt: skip
-    return "\n".join([*lines, note]).rstrip() + "\n"
+    return "\n".join([*lines, note.strip()]).rstrip() + "\n"
 
 
 def row(one: dict[str, Any]) -> str:

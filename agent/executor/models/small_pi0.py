@@ -76,8 +76,7 @@ class SmallPi0(Pi0):
         nn.init.normal_(self.trunk.vlm.embedding.weight, std=1 / math.sqrt(config.width))
         if config.pointing:
             self.pointer = Pointer(config, config.width)
-            told, wide = config.points + config.state + config.width, 2 * config.width
-            self.point_in = nn.Sequential(nn.Linear(told, wide), nn.GELU(approximate="tanh"), nn.Linear(wide, wide))
+            self.point_in = telling(config, config.state)
 
     def train(self, mode: bool = True) -> SmallPi0:
         """Entering either mode forgets the folded weights, which `eval` then keeps from chunk to chunk."""
@@ -163,6 +162,13 @@ class SmallPi0(Pi0):
         return euler(field, noise, times, guide, noise_at=1)
 
 
+def telling(config: SmallConfig, state: int) -> nn.Sequential:
+    """What the pointing, the state and the mean of the words come to: [B, points + state + D] → [B, 2D], half of it for the state token and
+    half for every token of actions."""
+    heard, wide = config.points + state + config.width, 2 * config.width
+    return nn.Sequential(nn.Linear(heard, wide), nn.GELU(approximate="tanh"), nn.Linear(wide, wide))
+
+
 def mean_words(words: Tensor, valid: Tensor | None) -> Tensor:
     """[B, L, D] → [B, D], over the real ones."""
     if valid is None:
@@ -171,4 +177,4 @@ def mean_words(words: Tensor, valid: Tensor | None) -> Tensor:
     return (words * share).sum(1) / share.sum(1).clamp(min=1)
 
 
-__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "mean_words", "shape"]
+__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "mean_words", "shape", "telling"]

@@ -2,21 +2,21 @@
 
     pixels → eyes ┐
     words  ───────┴→ the small π0's first layers → image tokens, word tokens → cross-attention, in turn, as in RDT
-                                  └→ heat maps → what they point at, in slots 103 … of the state
+                                  └→ heat maps → what they point at, with the words and the hand → every token of state and rows
 
 RDT's encoders were trained before it and stay as they are. So may these: they are, weight for weight, what a small π0 reads its prefix with
 up to where its heat maps are (`SmallRDT.read_as`).
 
-So the denoiser is RDT itself at another size: its state token carries where the named things are believed to be, in slots of the unified
-space that have no meaning of their own. Noisy rows carry it in the same slots, with where the hand is: a small denoiser is slow to fetch it
-from one token among many. The mask tells, as ever, which slots exist; a control frequency token tells how long a row lasts.
+So the denoiser is RDT itself at another size, and its tokens are told what those of the small π0 are told, by the same small network: a
+small denoiser is slow to fetch one number from among many tokens. The mask tells, as ever, which slots exist; a control frequency token
+tells how long a row lasts.
 """
 
 from __future__ import annotations
 
 import math
 from dataclasses import replace
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -29,13 +29,11 @@ from agent.executor.models.rdt import RDT, Memory, RDTConfig
 from agent.executor.models.rdt import Senses as RDTSenses
 from agent.executor.models.sampling import Guide
 from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
-from agent.executor.models.small_pi0 import Drawn, SmallPi0
-from agent.executor.models.small_space import FELT, GIVEN, RESERVED, has_slots
+from agent.executor.models.small_pi0 import Drawn, SmallPi0, mean_words, telling
+from agent.executor.models.small_space import FELT, GIVEN, has_slots
 
 DROP = 0.1
 """Probability of taking away each sense of a sample in training."""
-LOUD = 2.5
-"""Times u, v and certainty, so that they differ as much as standardised numbers do."""
 
 
 def shape(config: SmallConfig) -> RDTConfig:
@@ -69,14 +67,27 @@ class Encoder(nn.Module):
         return fast.read(x, fast.fold(self.reader), at, config.heads, bias)
 
 
+class Remembered(NamedTuple):
+    """What all steps of a chunk need of the observation."""
+
+    senses: RDTSenses
+    memories: list[Memory]
+    told: Tensor
+    """[B, 1 + H, D], added to the tokens of state and rows."""
+
+    def repeat(self, times: int) -> Remembered:
+        """For so many draws of each sample, draw by draw."""
+        of = self.senses
+        senses = replace(of, state=of.state.repeat(times, 1), has=of.has.repeat(times, 1), hz=of.hz.repeat(times))
+        memories = [Memory(m.k.repeat(times, 1, 1, 1), m.v.repeat(times, 1, 1, 1), _repeat(m.mask, times)) for m in self.memories]
+        return Remembered(senses, memories, self.told.repeat(times, 1, 1))
+
+
 class SmallRDT(nn.Module):
     """RDT behind an encoder of its own."""
 
     def __init__(self, config: SmallConfig) -> None:
         super().__init__()
-        if config.points > FELT - RESERVED:
-            raise ValueError(f"Pointing takes {config.points} numbers here, and RDT's unified space has {FELT - RESERVED} slots for them. "
-                             "Choose fewer cameras or things.")  # fmt: skip
         self.small = config
         self.horizon = config.horizon
         self.encoder = Encoder(config)
@@ -84,18 +95,24 @@ class SmallRDT(nn.Module):
         self.silence = nn.Parameter(torch.zeros(1, config.width))
         if config.pointing:
             self.pointer = Pointer(config, config.width)
-        self.register_buffer("has", torch.from_numpy(has_slots(config.points)), persistent=False)
+        self.point_in = telling(config, GIVEN - FELT)
+        has = torch.from_numpy(has_slots())
+        self.register_buffer("has", has, persistent=False)
+        self.register_buffer("acts", has.index_fill(0, torch.arange(FELT, GIVEN), 0), persistent=False)
 
     has: Tensor
+    acts: Tensor
+    """Slots of a row, float[128]; the hand's numbers are of the state alone."""
 
     def read_as(self, other: SmallPi0) -> None:
-        """See, read and point as that small π0 does. Raises RuntimeError if the sizes differ."""
+        """See, read and point as that small π0 does, and begin to tell as it does. Raises RuntimeError if the sizes differ."""
         self.encoder.eyes.load_state_dict(other.vision.state_dict())
         self.encoder.reader.embedding.load_state_dict(other.trunk.vlm.embedding.state_dict())
         for block, of in zip(self.encoder.reader.blocks, other.trunk.vlm.blocks, strict=False):
             block.load_state_dict(of.state_dict())
         if self.small.pointing:
             self.pointer.load_state_dict(other.pointer.state_dict())
+            self.point_in.load_state_dict(other.point_in.state_dict())
 
     def keep_reading(self) -> None:
         """How pixels and words are read is not trained any more, only what is made of them."""
@@ -103,66 +120,62 @@ class SmallRDT(nn.Module):
         if self.small.pointing:
             self.pointer.requires_grad_(False)
 
-    def look(self, senses: Senses, hz: Tensor) -> tuple[RDTSenses, Pointing | None]:
-        """What RDT is told: hz float[B], the control rate of the robot."""
-        read, state, pointing = self.encoder(senses), senses.state, None
-        normed, pictures = self.encoder.reader.norm(read)[0], read.shape[1] - senses.tokens.shape[1]
+    def look(self, senses: Senses, hz: Tensor, generator: torch.Generator | None = None) -> tuple[Remembered, Pointing | None]:
+        """What RDT is told; hz float[B], the control rate of the robot. With a generator, as in training: words → silence, frequency → 0,
+        mask → none, each with probability DROP. Views are lost before, in pixels; the state stays, for without it nobody knows where
+        relative rows begin."""
+        read, batch = self.encoder(senses), len(hz)
+        pictures = read.shape[1] - senses.tokens.shape[1]
+        said, normed, has = mean_words(read[:, pictures:], senses.valid), self.encoder.reader.norm(read)[0], self.has.expand(batch, -1)
+        words = normed[:, pictures:]
+        if generator is not None:
+            gone, timeless, unmasked = (torch.rand(3, batch, 1, generator=generator) < DROP).to(read.device)
+            words, said = torch.where(gone[..., None], self.silence.to(words), words), said * ~gone
+            hz, has = torch.where(timeless[:, 0], 0, hz), torch.where(unmasked, 0, has)
+        heard, pointing = [senses.state[:, FELT:GIVEN], said], None
         if self.small.pointing:
             pointing = self.pointer(read[:, :pictures])
-            told = LOUD * pointing.place.flatten(1)
-            state = torch.cat([state[:, :RESERVED], told, state[:, RESERVED + told.shape[1] :]], dim=1)
-        has = self.has.expand(len(state), -1)
-        return RDTSenses(normed[:, pictures:], senses.valid, normed[:, :pictures], state, has, hz), pointing
+            heard = [pointing.place.flatten(1), *heard]
+        to_state, to_rows = self.point_in(torch.cat(heard, dim=1))[:, None].chunk(2, dim=-1)
+        told = torch.cat([to_state, to_rows.expand(-1, self.horizon, -1)], dim=1)
+        seen = RDTSenses(words, senses.valid, normed[:, :pictures], senses.state, has, hz)
+        return Remembered(seen, self.rdt.remember(seen), told), pointing
+
+    def clean(self, seen: Remembered, rows: Tensor, t: Tensor) -> Tensor:
+        """The clean rows that `rows` [B, H, 128] at diffusion steps t int64[B or 1] are believed to come from, [B, H, 128]."""
+        senses = seen.senses
+        values = torch.cat([senses.state[:, None], rows.to(senses.state) * self.acts], dim=1)  # noise elsewhere would drown what is told
+        tokens = self.rdt.state_adaptor(torch.cat([values, senses.has[:, None].expand_as(values)], dim=2)) + seen.told
+        return self.rdt.model(tokens, t, senses.hz, seen.memories)
 
     def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, hz: Tensor, weight: Tensor,
                generator: torch.Generator) -> tuple[Tensor, Pointing | None]:  # fmt: skip
         """Mean square error of the clean actions [B, H, 128]; `drawn`: K draws, its t being diffusion steps, int64[K*B].
 
-        weight [B, H, 1], 0 for rows beyond the robot's. Words, frequency and the mask of slots are taken away at random, as in RDT's
-        recipe; views are taken away before, in pixels; the state stays, for without it nobody knows where relative rows begin.
+        weight [B, H, 1], 0 for rows beyond the robot's.
         """
-        told, pointing = self.look(senses, hz)
-        told = self.without(told, generator)
+        seen, pointing = self.look(senses, hz, generator)
         draws = len(drawn.t) // len(actions)
-        memories = [Memory(m.k.repeat(draws, 1, 1, 1), m.v.repeat(draws, 1, 1, 1), _repeat(m.mask, draws)) for m in self.rdt.remember(told)]
-        told = replace(told, state=told.state.repeat(draws, 1), has=told.has.repeat(draws, 1), hz=told.hz.repeat(draws))
+        seen = seen.repeat(draws)
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         given = torch.arange(self.horizon, device=actions.device)[None, :, None] < drawn.given[:, None, None]
-        noisy = self.with_told(with_given(add_noise(actions, drawn.noise, drawn.t), actions, given), told.state)
-        missed = (self.rdt.denoise(noisy, drawn.t, told, memories).float() - actions) ** 2
+        noisy = with_given(add_noise(actions, drawn.noise, drawn.t), actions, given)
+        missed = (self.clean(seen, noisy, drawn.t).float() - actions) ** 2
         counts = weight * ~given
         return (missed * counts).sum() / (counts.sum().clamp(min=1) * self.has.sum()), pointing
-
-    def with_told(self, rows: Tensor, state: Tensor) -> Tensor:
-        """Rows as the denoiser sees them, [B, H, 128]: each with where the named things and the hand are, of the state [B, 128]; slots that
-        these robots lack are silent, for their noise would drown both."""
-        heard = state[:, None, RESERVED:GIVEN].expand(-1, rows.shape[1], -1)
-        return torch.cat([rows[..., :RESERVED] * self.has[:RESERVED], heard.to(rows), rows[..., GIVEN:]], dim=-1)
-
-    def without(self, told: RDTSenses, generator: torch.Generator) -> RDTSenses:
-        """Words → silence, frequency → 0, mask → none, each with probability DROP."""
-        batch, device = len(told.hz), told.hz.device
-
-        def lost(*shape: int) -> Tensor:
-            return (torch.rand(batch, *shape, generator=generator) < DROP).to(device)
-
-        gone = lost()
-        words = torch.where(gone[:, None, None], self.silence.to(told.words), told.words)
-        return replace(told, words=words, hz=torch.where(lost(), 0, told.hz), has=torch.where(lost(1), 0, told.has))
 
     @torch.no_grad()
     def sample(self, senses: Senses, noise: Tensor, hz: Tensor, steps: int | None = None, guide: Guide | None = None) -> Tensor:
         """Noise [B, H, 128] → rows in the same slots, by DPM-Solver++(2M). A guide's `frozen` rows are given, as in training."""
-        told, _ = self.look(senses, hz)
-        memories = self.rdt.remember(told)
+        seen, _ = self.look(senses, hz)
         target, frozen = (torch.zeros_like(noise), 0) if guide is None else (guide.target, guide.frozen)
         given = (torch.arange(self.horizon, device=noise.device) < frozen)[None, :, None]
 
-        def denoise(x: Tensor, *rest: Any) -> Tensor:
-            return self.rdt.denoise(self.with_told(with_given(x, target, given), told.state), *rest)
+        def denoise(x: Tensor, t: Tensor, *_: object) -> Tensor:
+            return self.clean(seen, with_given(x, target, given), t)
 
         pull = guide if guide is not None and not frozen else None
-        made = self.rdt.walk(told, noise, lambda: memories, steps, pull, denoise)
+        made = self.rdt.walk(seen.senses, noise, lambda: seen.memories, steps, pull, denoise)
         return torch.where(given, target, made)
 
 

@@ -27,9 +27,9 @@ STATE, ACTION = 6, 5
 RATE_HZ = 20
 """The rate that demonstrations are recorded at."""
 FULL_WIDTH = 0.08
-RESERVED, FELT, GIVEN = 103, 121, 127
-"""Slots of RDT's unified space that have no meaning of their own: from the first on, what the model points at is told; from the second on,
-the six numbers of the hand once more, standardised; the last is the model's own."""
+FELT, GIVEN = 121, 127
+"""Slots of RDT's unified space that have no meaning of their own: from the first on, the six numbers of the hand once more, standardised;
+the last is the model's own."""
 SLOTS = [RDT_SLOTS[name] for name in (*(f"eef_pos_{axis}" for axis in "xyz"), *(f"eef_angle_{i}" for i in range(6)), "gripper_open")]
 FLAT = 1e-3
 """A deviation below this belongs to a number that never changes, which is left as it is."""
@@ -158,10 +158,10 @@ class Space:
         return cls(raw["form"], spread(raw["state"]), {int(rate): spread(numbers) for rate, numbers in raw["rates"].items()})
 
 
-def has_slots(points: int) -> Array:
-    """float32[128]: RDT's mask of what these policies know of, with so many numbers of pointing."""
+def has_slots() -> Array:
+    """float32[128]: RDT's mask of what these policies know of."""
     has = _in_slots(np.ones(len(SLOTS)))
-    has[RESERVED : RESERVED + points] = has[FELT:] = 1
+    has[FELT:] = 1
     return has
 
 
@@ -175,4 +175,4 @@ def _in_slots(ten: Array) -> Array:
     return slots
 
 
-__all__ = ["ACTION", "RATE_HZ", "RESERVED", "STATE", "Form", "Space", "Spread", "absolute", "has_slots", "relative", "sense", "slowed"]
+__all__ = ["ACTION", "FELT", "GIVEN", "RATE_HZ", "STATE", "Form", "Space", "Spread", "absolute", "has_slots", "relative", "sense", "slowed"]

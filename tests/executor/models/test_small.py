@@ -14,7 +14,7 @@ from agent.executor.models.small import GREY, Pointer, Pointing, Senses, SmallCo
 from agent.executor.models.small_files import is_small, load_small, save_small
 from agent.executor.models.small_pi0 import SmallPi0, as_inputs, mean_words
 from agent.executor.models.small_rdt import SmallRDT, with_given
-from agent.executor.models.small_space import GIVEN, RESERVED, SLOTS
+from agent.executor.models.small_space import FELT, GIVEN, SLOTS
 from tests.executor.models.small_models import draws, senses, tiny_small
 
 FAMILIES = ["pi0", "pi0-small", "rdt"]
@@ -209,15 +209,30 @@ def test_rdt_knows_the_control_rate_and_the_missing_camera() -> None:
     assert not torch.allclose(made(small, told._replace(images=blind), noise), fast, atol=1e-6)
 
 
-def test_every_row_of_rdt_is_told_where_the_hand_and_the_named_things_are() -> None:
-    model = tiny_small("rdt").model
+def test_state_and_rows_of_rdt_are_told_where_the_hand_and_the_named_things_are_and_what_is_wanted() -> None:
+    small = tiny_small("rdt")
+    model, told = small.model, senses(small)
     assert isinstance(model, SmallRDT)
-    rows, state = torch.rand(2, 5, 128), torch.rand(2, 128)
-    seen = model.with_told(rows, state)
-    torch.testing.assert_close(seen[..., RESERVED:GIVEN], state[:, None, RESERVED:GIVEN].expand(-1, 5, -1))
-    assert torch.equal(seen[..., SLOTS], rows[..., SLOTS]) and torch.equal(seen[..., GIVEN], rows[..., GIVEN])
-    others = [slot for slot in range(RESERVED) if slot not in SLOTS]
-    assert not seen[..., others].any(), "noise where these robots have nothing would drown what is told"
+    hz = torch.tensor([20.0, 20.0])
+    one = model.look(told, hz)[0].told
+    assert one.shape == (2, 1 + small.config.horizon, small.config.width)
+    assert torch.equal(one[:, 1], one[:, 2]) and not torch.allclose(one[:, 0], one[:, 1])
+    state, images = told.state.clone(), told.images.flip(-1)
+    state[:, FELT] += 1
+    for other in (told._replace(state=state), told._replace(images=images), told._replace(tokens=told.tokens.flip(0))):
+        assert not torch.allclose(model.look(other, hz)[0].told, one, atol=1e-6)
+
+
+def test_noise_where_these_robots_have_nothing_is_not_heard() -> None:
+    small = tiny_small("rdt")
+    model, told = small.model, senses(small)
+    assert isinstance(model, SmallRDT)
+    torch.nn.init.normal_(model.rdt.model.final_layer.ffn_final.fc2.weight)
+    seen, rows = model.look(told, torch.tensor([20.0, 20.0]))[0], torch.zeros(2, small.config.horizon, 128)
+    loud, quiet = rows.clone(), model.clean(seen, rows, torch.tensor([500]))
+    loud[..., [slot for slot in range(GIVEN) if slot not in SLOTS]] = 100
+    assert torch.equal(model.clean(seen, loud, torch.tensor([500])), quiet)
+    assert not torch.allclose(model.clean(seen, rows + 1, torch.tensor([500])), quiet)
 
 
 def test_a_row_says_whether_it_is_given() -> None:
