@@ -30,7 +30,8 @@ FULL_WIDTH = 0.08
 FELT, GIVEN = 121, 127
 """Slots of RDT's unified space that have no meaning of their own: from the first on, the six numbers of the hand once more, standardised;
 the last is the model's own."""
-SLOTS = [RDT_SLOTS[name] for name in (*(f"eef_pos_{axis}" for axis in "xyz"), *(f"eef_angle_{i}" for i in range(6)), "gripper_open")]
+TURN = [RDT_SLOTS[f"eef_angle_{i}"] for i in range(6)]
+SLOTS = [*(RDT_SLOTS[f"eef_pos_{axis}"] for axis in "xyz"), *TURN, RDT_SLOTS["gripper_open"]]
 FLAT = 1e-3
 """A deviation below this belongs to a number that never changes, which is left as it is."""
 
@@ -175,4 +176,6 @@ def _in_slots(ten: Array) -> Array:
     return slots
 
 
-__all__ = ["ACTION", "FELT", "GIVEN", "RATE_HZ", "STATE", "Form", "Space", "Spread", "absolute", "has_slots", "relative", "sense", "slowed"]
+__all__ = [
+    "ACTION", "FELT", "GIVEN", "RATE_HZ", "STATE", "TURN", "Form", "Space", "Spread", "absolute", "has_slots", "relative", "sense", "slowed",
+]  # fmt: skip
