@@ -177,5 +177,6 @@ def _in_slots(ten: Array) -> Array:
 
 
 __all__ = [
-    "ACTION", "FELT", "GIVEN", "RATE_HZ", "STATE", "TURN", "Form", "Space", "Spread", "absolute", "has_slots", "relative", "sense", "slowed",
+    "ACTION", "FELT", "GIVEN", "RATE_HZ", "STATE", "TURN", "Form", "Space", "Spread", "absolute", "has_slots", "relative", "sense",
+    "slowed",
 ]  # fmt: skip

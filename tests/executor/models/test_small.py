@@ -13,8 +13,8 @@ from agent.executor.models.sampling import Guide
 from agent.executor.models.small import GREY, Pointer, Pointing, Senses, SmallConfig, pointing_error
 from agent.executor.models.small_files import is_small, load_small, save_small
 from agent.executor.models.small_pi0 import SmallPi0, as_inputs, mean_words
-from agent.executor.models.small_rdt import SmallRDT, with_given
-from agent.executor.models.small_space import FELT, GIVEN, SLOTS
+from agent.executor.models.small_rdt import SmallRDT, training_steps, with_given
+from agent.executor.models.small_space import FELT, GIVEN, SLOTS, TURN
 from tests.executor.models.small_models import draws, senses, tiny_small
 
 FAMILIES = ["pi0", "pi0-small", "rdt"]
@@ -233,6 +233,20 @@ def test_noise_where_these_robots_have_nothing_is_not_heard() -> None:
     loud[..., [slot for slot in range(GIVEN) if slot not in SLOTS]] = 100
     assert torch.equal(model.clean(seen, loud, torch.tensor([500])), quiet)
     assert not torch.allclose(model.clean(seen, rows + 1, torch.tensor([500])), quiet)
+
+
+def test_the_numbers_of_a_turn_count_as_one() -> None:
+    model = tiny_small("rdt").model
+    assert isinstance(model, SmallRDT)
+    assert model.matters[TURN].sum() == pytest.approx(1)
+    assert {float(model.matters[slot]) for slot in SLOTS if slot not in TURN} == {1.0}
+
+
+def test_half_of_all_training_steps_are_so_noisy_that_rows_say_little() -> None:
+    steps = training_steps(20_000, torch.Generator().manual_seed(0))
+    assert 0 <= int(steps.min()) < 5 and int(steps.max()) == 999
+    assert (steps >= 750).float().mean() == pytest.approx(0.5, abs=0.02)
+    assert (steps >= 890).float().mean() == pytest.approx(0.33, abs=0.02)
 
 
 def test_a_row_says_whether_it_is_given() -> None:
