@@ -61,7 +61,7 @@ def scene(bench: Bench) -> Scene:
     parts = [fact for part in bench.parts for fact in part.facts()]
     full = {("clear", fact[2]) for fact in parts if fact[:2] == ("in", "beads")}
     support = [fact for fact in _support(view) if fact not in full]
-    facts = [*support, *_beside(view), *_fixtures(bench), *parts, *_gripper(view), *_motion(bench)]
+    facts = [*support, *_beside(view, support), *_fixtures(bench), *parts, *_gripper(view), *_motion(bench)]
     logic = bench.logic
     return Scene(tick=logic.tick, things=tuple(view.things.values()), facts=tuple(facts), holding=logic.holding, events=logic.events)
 
@@ -203,9 +203,10 @@ def _outline(kind: str, size: tuple[float, float, float]) -> NDArray[np.float64]
     return loose.outline(kind, size)
 
 
-def _beside(view: _View) -> list[Fact]:
-    """Left, right, in front, behind (as the robot sees them) and next to, between loose things that stand on the table."""
-    standing = [item for item in view.loose if (item.name, "table") in view.supports]
+def _beside(view: _View, support: list[Fact]) -> list[Fact]:
+    """Left, right, in front, behind (as the robot sees them) and next to, between loose things that stand on the table; what lies in a tray
+    is in the tray, although it touches the table."""
+    standing = [item for item in view.loose if ("on", item.name, "table") in support]
     facts: list[Fact] = []
     for a in standing:
         for b in standing:

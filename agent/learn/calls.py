@@ -15,6 +15,8 @@ from sim.tasks.task import Task
 Dice = np.random.Generator
 
 TRIES = 6
+TALL = 4.0
+"""How many times as often something is stacked on what stands on another thing already: there are few such."""
 TEMPLATES = {"pick": "lift", "stack": "stack", "open": "open the drawer", "close": "close the drawer", "home": "home"}
 """Skill → the task template that is asked for in the same words; `place` has one for each relation."""
 PLACES = {("in", "bowl"): "in a bowl", ("in", "drawer"): "in the open drawer"}
@@ -50,8 +52,14 @@ def any_call(skill: type[Skill], scene: Scene, rng: Dice) -> Skill | None:
             values = [str(scene.holding)]
         if not values:
             return None
-        args[name] = str(rng.choice(values))
+        weights = np.array([TALL if name == "target" and stacked(value, scene) else 1.0 for value in values])
+        args[name] = str(rng.choice(values, p=weights / weights.sum()))
     return skill(**args)
+
+
+def stacked(name: str, scene: Scene) -> bool:
+    """Does it stand on another thing?"""
+    return any(fact[0] == "on" and fact[1] == name and fact[2] != "table" for fact in scene.facts)
 
 
 def place_held(scene: Scene, recipe: Recipe, rng: Dice) -> Skill | None:

@@ -15,7 +15,7 @@ COLOURS = tuple(colour for colour in objects.COLOURS if colour not in objects.HE
 TRIES = 8
 MOST = 7
 """Things on a table: more leave no room for the hand."""
-IN_BOWL, IN_DRAWER, ON_BLOCK, IN_BAY = 0.14, 0.08, 0.10, 0.05
+IN_BOWL, IN_DRAWER, ON_BLOCK, IN_BAY = 0.14, 0.10, 0.14, 0.05
 """How often a block starts there."""
 BASES = ("block", "bar", "cylinder")
 

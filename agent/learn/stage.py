@@ -4,7 +4,7 @@ A state is put into Bullet (joints, bodies), one substep of physics is taken so 
 labelled like any other: the same pictures, the same Scene, the same oracle.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from math import atan2, cos, sin
 
@@ -35,6 +35,8 @@ MISSED_M, MISSED_RAD = 0.004, 0.04
 """A hand pose that inverse kinematics misses by more than this is not taken."""
 SUNK, HELD_SUNK = -0.003, -0.006
 """Contacts that go deeper than this, m: the state is impossible."""
+DRAWN_OUT = 0.102
+"""How far a drawer is out at least where the layout has it open, m: as soon as it counts as open, whoever opens it may leave it."""
 LATER = 100
 """Ticks from one state to the next, so that nothing has just happened."""
 
@@ -84,8 +86,10 @@ class Stage:
         for name, pose in arrange(layout, rng).items():
             self._reset(name, np.array(pose.position), np.array(bullet.getQuaternionFromEuler((0, 0, pose.yaw))))
         self.settle()
-        inside = [fact for fact in self.scene.facts if fact[0] == "in" and fact[2] == "drawer"]
+        inside = [item.name for item in layout.things if item.inside == "drawer"]
         for name, joint in self._joints(layout, rng, free=not inside).items():
+            if name == "drawer":
+                self._shift(inside, (DRAWER_TRAVEL if layout.drawer == "open" else 0.0) - joint)
             self._set_joint(name, joint)
         self.bench.set_light(rng.random() < 0.5)
         self.settle()
@@ -110,8 +114,9 @@ class Stage:
         joints: dict[str, float] = {}
         for name, item in self.bench.items.items():
             if item.kind == "drawer":
-                between = float(rng.uniform(0, DRAWER_TRAVEL)) if free and rng.random() < 0.25 else None
-                joints[name] = between if between is not None else DRAWER_TRAVEL if layout.drawer == "open" else 0.0
+                ajar, drawn_out = float(rng.uniform(0, DRAWER_TRAVEL)), float(rng.uniform(DRAWN_OUT, DRAWER_TRAVEL))
+                end = (drawn_out if rng.random() < 0.5 else DRAWER_TRAVEL) if layout.drawer == "open" else 0.0
+                joints[name] = ajar if free and rng.random() < 0.25 else end
             elif item.kind == "lid":
                 joints[name] = float(rng.choice([0.0, LID_TRAVEL, rng.uniform(0, LID_TRAVEL)], p=[0.42, 0.42, 0.16]))
             elif item.kind == "lever":
@@ -155,14 +160,14 @@ class Stage:
                 joint = (moment.things.get(name) or was).joint or 0.0
                 self._set_joint(name, joint)
                 if item.kind == "drawer":
-                    self._shift_inside(name, was.joint - joint, moment)
+                    inside = [fact[1] for fact in self.scene.facts if fact[0] == "in" and fact[2] == name and fact[1] != moment.held]
+                    self._shift(inside, was.joint - joint)
 
-    def _shift_inside(self, drawer: str, by: float, moment: Moment) -> None:
-        """What lies in a drawer goes along with it."""
-        for relation, name, *where in self.scene.facts:
-            if relation == "in" and where == [drawer] and name != moment.held:
-                position, turn = self._base[name]
-                self._reset(name, position + np.array([by, 0, 0]), turn)
+    def _shift(self, inside: Sequence[str], by: float) -> None:
+        """What lies in a drawer goes along with it, m along x."""
+        for name in inside:
+            position, turn = self._base[name]
+            self._reset(name, position + np.array([by, 0, 0]), turn)
 
     def _hand(self, tcp: Vector, turn: Vector, width: float, opening: float) -> bool:
         """Joints for that pose; False if there are none."""

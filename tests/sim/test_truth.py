@@ -30,6 +30,13 @@ def test_sides_are_as_the_robot_sees_them(offset: tuple[float, float], fact: str
     assert not scene.has("next to", "red block", "blue block")
 
 
+def test_what_lies_in_a_tray_is_there_and_not_beside_what_stands_on_the_table() -> None:
+    scene = scene_of({"things": [{"name": "red tray", "at": [0.45, -0.15]}, {"name": "small blue block", "in": "red tray"},
+                                 {"name": "yellow block", "at": [0.45, 0.0]}]})  # fmt: skip
+    assert ("in", "small blue block", "red tray") in scene.facts and ("right of", "red tray", "yellow block") in scene.facts
+    assert not [fact for fact in scene.facts if fact[0] in ("right of", "next to", "in front of") and "small blue block" in fact]
+
+
 @pytest.mark.parametrize(("gap", "near"), [(0.055, True), (0.065, False)])
 def test_next_to_ends_at_six_centimetres_and_goes_both_ways(gap: float, near: bool) -> None:
     scene = scene_of({"things": [{"name": "blue block", "at": [0.45, -0.1], "yaw": 0},
