@@ -28,9 +28,10 @@ def test_each_is_whole_small_and_has_a_card_with_its_hash(folder: Path) -> None:
     assert all(skill in card for skill in taught["skills"]) and taught["recipe_sha256"][:12] in card and "95 %" in card
 
 
-def test_pi0_sees_what_is_asked_for_and_goes_there() -> None:
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_each_sees_what_is_asked_for_and_goes_there(folder: Path) -> None:
     """A chunk from the start leads towards the block that is named, whichever it is."""
-    policy, robot = SmallPolicy(load_small(WEIGHTS / "pi0")), SimRobot("tabletop", seed=1)
+    policy, robot = SmallPolicy(load_small(folder)), SimRobot("tabletop", seed=1)
     seen = robot.observe(("front", "wrist"))
     assert seen.scene is not None
     for name in ("red block", "blue block", "green block", "yellow block"):
