@@ -24,6 +24,7 @@ def test_each_is_whole_small_and_has_a_card_with_its_hash(folder: Path) -> None:
     small = load_small(folder)  # compares the hash
     assert all(file.stat().st_size <= LARGEST for file in folder.iterdir())
     card = (folder / "README.md").read_text(encoding="utf-8")
+    assert '"/' not in (folder / "config.json").read_text(encoding="utf-8"), "a path of somebody's machine"
     taught = small.trained["taught"]
     assert all(skill in card for skill in taught["skills"]) and taught["recipe_sha256"][:12] in card and "95 %" in card
 

@@ -231,7 +231,8 @@ class Training:
         part = self.out / "state.pt.part"
         torch.save(state, part)
         os.replace(part, self.out / "state.pt")
-        said = {"taught": self.data.taught, "frames": len(self.data), "plan": asdict(self.plan), "progress": asdict(self.at),
+        plan = {name: value for name, value in asdict(self.plan).items() if name != "out"}  # where it was made is nobody's business
+        said = {"taught": self.data.taught, "frames": len(self.data), "plan": plan, "progress": asdict(self.at),
                 "processes": self.team.size, "torch": torch.__version__}  # fmt: skip
         self.learner.export(self.out / "policy", self.average.tensors(self.model), said)
         draw_curves(self.out)
