@@ -103,7 +103,8 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[s
         f"Trained for {', '.join(taught['skills'])}, in scenes with {', '.join(taught['kinds'])}.",
         "",
         "| | |", "| --- | --- |",
-        f"| data | recipe `{taught['recipe']}` (sha256 {taught['recipe_sha256'][:12]}), {trained['frames']:,} frames, "
+        f"| data | {' and '.join(f'recipe `{name}` (sha256 {sha[:12]})' for name, sha in taught['recipes'].items())}, "
+        f"{trained['frames']:,} frames, "
         f"seeds from {', '.join(f'{seed:,} ({name})' for name, seed in taught['seed_bases'].items())} |",
         f"| training | {at['samples']:,} samples in {at['seconds'] / 60:.0f} minutes, {trained['processes']} processes of one thread at "
         f"the end, torch {trained['torch']} |",

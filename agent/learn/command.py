@@ -53,13 +53,13 @@ def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out
 
 
 Family = Annotated[str, typer.Option(help="pi0, rdt or pi0-small.")]
-Data = Annotated[Path | None, typer.Option(help="Folder of the demonstrations, as `saydo collect` leaves it.")]
+Data = Annotated[list[Path] | None, typer.Option(help="Folder of demonstrations, of `saydo collect`; may be given several times.")]
 Init = Annotated[Path | None, typer.Option(help="A checkpoint to start from; a small π0 may give others its eyes.")]
 Long = Annotated[int | None, typer.Option("--samples", help="How many samples to train on, the same ones counted again.")]
 Minutes = Annotated[float | None, typer.Option(help="How many minutes of training, pauses not counted.")]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder of the run; one that was cut off goes on there.")]
 Gates = Annotated[str | None, typer.Option("--gate", help="Task templates to try in closed loop, with commas.")]
-Shares = Annotated[list[str] | None, typer.Option("--share", help="Show a skill or a dataset more often: stack=2, visited=3.")]
+Shares = Annotated[list[str] | None, typer.Option("--share", help="Show a skill or datasets more often: stack=2, visited=3.")]
 Sizes = Annotated[list[str] | None, typer.Option("--size", help="Another size: pointing=false, width=96. May be given several times.")]
 
 
@@ -87,7 +87,7 @@ def train(
     from agent.learn.train import Plan
 
     settings = load_config(None)
-    if data is None:
+    if not data:
         raise ConfigError("Say what to train on: --data DIR, a folder that `saydo collect` made.")
     plan = Plan(
         out=str(out or settings.runs.folder / "train" / family), samples=samples, minutes=minutes, batch=batch, rate=rate, seed=seed,
@@ -96,7 +96,7 @@ def train(
     )  # fmt: skip
     gates = tuple(name.strip() for name in gate.split(",")) if gate else ()
     sizes = named_values(size, "--size", "width=96")
-    order = Order(family, str(data), plan, str(init) if init else None, lora, Choices(), sizes, gates, gate_episodes)
+    order = Order(family, tuple(map(str, data)), plan, str(init) if init else None, lora, Choices(), sizes, gates, gate_episodes)
     print(carry_out(order, say))
 
 

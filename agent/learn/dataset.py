@@ -71,31 +71,31 @@ just let go; displaced from the way there; driven by physics."""
 class Samples:
     """Random access to the frames of one or several datasets. Memory-mapped; any number of processes may read.
 
-    folder: a dataset, or a folder of datasets (`states`, `demos`), which are read as one, by name. A dataset that is still being written is
+    folders: each a dataset, or a folder of datasets (`states`, `demos`); all are read as one. A dataset that is still being written is
     read as far as its info.json goes. The first use makes uncompressed copies of its files in `.cache`, which may be removed.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        roots = [self.folder] if (self.folder / "meta/info.json").is_file() else [at.parent.parent for at in _infos(self.folder)]
-        if not roots:
-            raise RecordError(f"There is no dataset in {self.folder}: neither it nor a folder in it has a meta/info.json. "
-                              "Make one with `saydo collect`.")  # fmt: skip
-        self.sets = {root.name: json.loads((root / "meta/info.json").read_text(encoding="utf-8")) for root in roots}
+    def __init__(self, *folders: str | Path) -> None:
+        self.folders = [Path(folder) for folder in folders]
+        roots = [root for folder in self.folders for root in _roots(folder)]
+        self.sets = {"/".join(root.parts[-2:]): _info(root) for root in roots}
+        """Name → info.json of each: "tabletop/states"."""
+        if len(self.sets) < len(roots):
+            raise RecordError(f"Two of these datasets would be called the same: {', '.join(map(str, roots))}. Rename a folder.")
         self._tables, self._images = [], []
         self.tasks: list[str] = []
         """Every sentence; `task` of a batch is an index into it."""
         numbers: dict[str, int] = {}
         self._task_of: list[Array] = []
         self._set_of: list[Array] = []
-        for root in roots:
+        for number, (root, info) in enumerate(zip(roots, self.sets.values(), strict=True)):
             own = [str(words) for words in pq.read_table(root / "meta/tasks.parquet")["task"].to_pylist()]
             known = np.array([numbers.setdefault(words, len(numbers)) for words in own], dtype=np.int64)
-            for table in _tables(root, self.sets[root.name]["total_frames"]):
+            for table in _tables(root, info["total_frames"]):
                 self._tables.append(table)
                 self._images.append([table[f"observation.images.{view}"].chunk(0).field("bytes") for view in VIEWS])
                 self._task_of.append(known[table["task_index"].to_numpy()])
-                self._set_of.append(np.full(len(table), roots.index(root)))
+                self._set_of.append(np.full(len(table), number))
         self.tasks = list(numbers)
         self._starts = np.concatenate([[0], np.cumsum([len(table) for table in self._tables])]).tolist()
         self._columns: dict[str, list[Array]] = {}
@@ -104,7 +104,7 @@ class Samples:
         self.kinds = KINDS
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Samples, (self.folder,)
+        return Samples, tuple(self.folders)
 
     def __len__(self) -> int:
         return int(self._starts[-1])
@@ -119,14 +119,15 @@ class Samples:
 
     @property
     def taught(self) -> dict[str, Any]:
-        """What can be learned from these data, for the card of a policy: skills; by which recipe, and which kinds of things its scenes
-        have, where `saydo collect` left a note of that."""
-        note = self.folder / "recipe.json"
-        if not note.is_file():
+        """What can be learned from these data, for the card of a policy: skills; by which recipes, and which kinds of things their scenes
+        have, where `saydo collect` left notes of that."""
+        notes = [folder / "recipe.json" for folder in self.folders]
+        if not all(note.is_file() for note in notes):
             return {"skills": self.skills}
-        recipe = Recipe.model_validate_json(note.read_text(encoding="utf-8"))
+        recipes = [Recipe.model_validate_json(note.read_text(encoding="utf-8")) for note in notes]
+        kinds = sorted({kind for recipe in recipes for kind in recipe.kinds})
         seeds = {name: about["made"]["seed_base"] for name, about in self.sets.items()}
-        return {"recipe": recipe.name, "recipe_sha256": recipe.sha256, "skills": self.skills, "kinds": recipe.kinds, "seed_bases": seeds}
+        return {"recipes": {recipe.name: recipe.sha256 for recipe in recipes}, "skills": self.skills, "kinds": kinds, "seed_bases": seeds}
 
     def column(self, name: str) -> Array:
         """A feature over all frames, [N, …]: numbers as they are, skill, look and kind as indices, `task` into `tasks`, `set` into
@@ -197,8 +198,19 @@ def decoded(encoded: bytes) -> Array:
     return np.asarray(image if image.mode == "RGB" else image.convert("RGB"))
 
 
-def _infos(folder: Path) -> list[Path]:
-    return sorted(folder.glob("*/meta/info.json"))
+def _roots(folder: Path) -> list[Path]:
+    """The datasets of a folder, or it."""
+    folder = folder.absolute()
+    found = [folder] if (folder / "meta/info.json").is_file() else [at.parents[1] for at in sorted(folder.glob("*/meta/info.json"))]
+    if not found:
+        raise RecordError(f"There is no dataset in {folder}: neither it nor a folder in it has a meta/info.json. "
+                          "Make one with `saydo collect`.")  # fmt: skip
+    return found
+
+
+def _info(root: Path) -> dict[str, Any]:
+    info: dict[str, Any] = json.loads((root / "meta/info.json").read_text(encoding="utf-8"))
+    return info
 
 
 def _tables(root: Path, frames: int) -> list[pa.Table]:

@@ -27,7 +27,8 @@ class Order:
     """Everything that a run depends on besides the data and the code; run.json."""
 
     family: str
-    data: str
+    data: tuple[str, ...]
+    """Folders of demonstrations."""
     plan: Plan
     init: str | None = None
     """A checkpoint to start from: a small policy's folder, or a full-size π0's or RDT's with its policy.yaml. Of a small policy of another
@@ -83,17 +84,18 @@ def differences(there: dict[str, Any], now: dict[str, Any]) -> str:
 def read_order(path: Path) -> Order:
     """The inverse of what `train` writes to run.json."""
     raw = json.loads(path.read_text(encoding="utf-8"))
-    parts = {"plan": Plan(**raw["plan"]), "choices": Choices(**raw["choices"]), "gates": tuple(raw["gates"])}
+    parts = {"plan": Plan(**raw["plan"]), "choices": Choices(**raw["choices"]), "gates": tuple(raw["gates"]),
+             "data": tuple(raw["data"])}  # fmt: skip
     return Order(**{**raw, **parts})
 
 
 def work(team: Alone, order: Order, say: Callable[[str], None]) -> None:
     """One process's part."""
-    learner = make_learner(order, Samples(order.data))
+    learner = make_learner(order, Samples(*order.data))
     gate = partial(try_out, order) if order.gates else None
     # What AdamW pre-trained goes on with AdamW, and full-size checkpoints were (Liu et al. 2502.16982).
     plan = order.plan if isinstance(learner, SmallLearner) else replace(order.plan, optimiser="adamw")
-    Training(plan, team, learner, lambda: Samples(order.data), gate, say).run()
+    Training(plan, team, learner, lambda: Samples(*order.data), gate, say).run()
 
 
 def make_learner(order: Order, data: Samples) -> Learner:

@@ -58,7 +58,7 @@ class Plan:
     save_minutes: float = 3.0
     check_samples: int = 8000
     shares: Mapping[str, float] = field(default_factory=dict)
-    """How often frames of a skill, or of a dataset, are shown: {"stack": 2} twice as often as there are. Others count once."""
+    """How often frames of a skill, or of datasets, are shown: {"stack": 2} twice as often as there are. Others count once."""
     gate_minutes: float | None = None
     """How often the checkpoint so far is tried in closed loop; None: never."""
 
@@ -254,15 +254,17 @@ class Training:
 
 
 def weights(data: Demonstrations, shares: Mapping[str, float]) -> Array:
-    """How often each frame is shown, float64[N]. ConfigError for a name that is neither a skill nor a dataset."""
+    """How often each frame is shown, float64[N]: by the name of a skill, of a dataset, or of a part of datasets' names ("tabletop", or
+    "visited" for all that are called so). ConfigError for any other name."""
     found = np.ones(len(data))
     for name, share in shares.items():
-        column, names = ("skill", data.skills) if name in data.skills else ("set", list(data.sets))
-        if name not in names:
+        skills = [number for number, skill in enumerate(data.skills) if skill == name]
+        sets = [number for number, known in enumerate(data.sets) if name in (known, *known.split("/"))]
+        if not skills and not sets:
             known = [*data.skills, *data.sets]
             raise ConfigError(f"--share {name}: these data have no such skill or dataset. They have: {', '.join(known)}."
                               f"{hint(name, known)}")  # fmt: skip
-        found[data.column(column) == names.index(name)] *= share
+        found[np.isin(data.column("skill"), skills) if skills else np.isin(data.column("set"), sets)] *= share
     return found
 
 

@@ -11,7 +11,9 @@ import pytest
 
 from agent.errors import RecordError
 from agent.learn.dataset import KINDS, SIDE, VIEWS, Samples, decoded
+from agent.learn.recipe import load_recipe
 from agent.learn.shards import Frame, Writer, encoded, merged, shard, statistics, stats_of
+from agent.learn.train import weights
 from tests.learn.lerobot import LeRobotV3
 
 MADE = {"recipe": "abc", "seed_base": 1}
@@ -130,6 +132,21 @@ def test_several_datasets_are_read_as_one(folder: Path, tmp_path: Path) -> None:
     samples = Samples(tmp_path)
     assert len(samples) == 16 and samples.batch([15])["words"] == Samples(tmp_path / "states").batch([4])["words"]
     assert len(samples.column("chunk")) == 16
+
+
+def test_several_folders_are_read_as_one_and_shared_out_by_name(tmp_path: Path) -> None:
+    written(tmp_path / "here/states")
+    for folder in ("here", "there"):
+        Writer(tmp_path / folder / "visited", MADE, "About.").append(shards()[0])
+        (tmp_path / folder / "recipe.json").write_text(load_recipe("tabletop" if folder == "here" else "bench").model_dump_json())
+    samples = Samples(tmp_path / "here", tmp_path / "there")
+    assert list(samples.sets) == ["here/states", "here/visited", "there/visited"] and len(samples) == 11 + 5 + 5
+    assert weights(samples, {"visited": 2}).tolist() == [1] * 11 + [2] * 10
+    assert weights(samples, {"visited": 2, "there": 3, "here/states": 4}).tolist() == [4] * 11 + [2] * 5 + [6] * 5
+    taught = samples.taught
+    assert list(taught["recipes"]) == ["tabletop", "bench"] and set(taught["kinds"]) == set(load_recipe("bench").kinds)
+    with pytest.raises(RecordError, match="Rename"):
+        Samples(tmp_path / "here", tmp_path / "here")
 
 
 def test_a_folder_that_was_made_otherwise_is_refused(folder: Path) -> None:

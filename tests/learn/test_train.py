@@ -238,7 +238,7 @@ def test_a_team_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
 
 
 def test_an_order_is_kept_and_may_go_on_longer_but_not_as_another(tmp_path: Path) -> None:
-    order = Order("pi0", "data", plan(tmp_path, samples=8), sizes={"pointing": False})
+    order = Order("pi0", ("data",), plan(tmp_path, samples=8), sizes={"pointing": False})
     (tmp_path / "run.json").write_text(json.dumps({**vars(order), "plan": vars(order.plan), "choices": vars(order.choices)}))
     assert read_order(tmp_path / "run.json") == order
     with pytest.raises(ConfigError, match=r"holds another run \(sizes"):
@@ -256,7 +256,7 @@ def small_pi0(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
 
 def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
     there = eyes_of(load_small(small_pi0[0]).model).state_dict()
-    order = Order("pi0-small", "data", plan(tmp_path / "other"), init=str(small_pi0[0]), sizes=small_pi0[1])
+    order = Order("pi0-small", ("data",), plan(tmp_path / "other"), init=str(small_pi0[0]), sizes=small_pi0[1])
     learner = make_learner(order, FEW)  # type: ignore[arg-type]
     fresh = make_learner(replace(order, init=None), FEW)  # type: ignore[arg-type]
     assert equal(eyes_of(learner.model).state_dict(), there) and not equal(eyes_of(fresh.model).state_dict(), there)
@@ -266,7 +266,7 @@ def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path, s
 
 
 def test_an_rdt_reads_as_the_pi0_it_began_with_and_only_the_rest_is_trained(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
-    order = Order("rdt", "data", plan(tmp_path / "rdt", samples=16), init=str(small_pi0[0]), sizes=small_pi0[1])
+    order = Order("rdt", ("data",), plan(tmp_path / "rdt", samples=16), init=str(small_pi0[0]), sizes=small_pi0[1])
     learner, pi0 = make_learner(order, FEW), load_small(small_pi0[0])  # type: ignore[arg-type]
     assert isinstance(learner, SmallLearner) and isinstance(learner.model, SmallRDT)
     assert learner.small.vocabulary.words[: len(pi0.vocabulary.words)] == pi0.vocabulary.words
@@ -287,8 +287,8 @@ def test_an_rdt_reads_as_the_pi0_it_began_with_and_only_the_rest_is_trained(tmp_
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [
-        (lambda: Order("pi", "data", Plan("out", samples=1)), "no family 'pi'.*Did you mean|pi0"),
-        (lambda: Order("pi0", "data", Plan("out", samples=1), sizes={"widht": 3}), "no size 'widht'"),
+        (lambda: Order("pi", ("data",), Plan("out", samples=1)), "no family 'pi'.*Did you mean|pi0"),
+        (lambda: Order("pi0", ("data",), Plan("out", samples=1), sizes={"widht": 3}), "no size 'widht'"),
         (lambda: Plan("out"), "--samples N or --minutes N"),
         (lambda: Plan("out", samples=1, minutes=1), "one of them"),
         (lambda: Plan("out", samples=1, batch=9, processes=2), "shared evenly"),
