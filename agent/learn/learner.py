@@ -22,13 +22,15 @@ from agent.executor.models.small_files import Small, load_small, make_model, sav
 from agent.executor.models.small_pi0 import Drawn, SmallPi0
 from agent.executor.models.small_policy import SmallPolicy
 from agent.executor.models.small_rdt import DROP, SmallRDT, training_steps
-from agent.executor.models.small_space import RATE_HZ, Space, slowed
+from agent.executor.models.small_space import RATE_HZ, SLOTS, Space, slowed
 from agent.executor.models.small_words import Vocabulary, hide
 from agent.types import Array
 
 Batch = Mapping[str, Any]
 """As `dataset.Samples.batch` returns it."""
 RDT_RATES = (20, 10)
+PLACE = {"pose": [0, 1, 2, 3], "slots": SLOTS[:3]}
+"""Numbers of a row that say where the hand is to be."""
 
 
 class Demonstrations(Protocol):
@@ -83,6 +85,8 @@ class Choices:
     """How far brightness and each colour's share may be off, as a fraction."""
     longest_prefix: int = 8
     """Rows that may be given; half of all draws have none."""
+    astray: float = 0.3
+    """How far given rows may be off, in deviations of the last of them."""
     near: float = 0.02
     """A sample counts as 1 / (this + how far its chunk goes on average, m): where little is left to go, little may be wrong."""
     slow: float = 0.3
@@ -142,22 +146,35 @@ class SmallLearner:
         given = torch.randint(self.choices.longest_prefix + 1, (draws * count,), generator=generator)
         given = given * (torch.rand(draws * count, generator=generator) < 0.5)
         shape = (draws * count, self.small.config.horizon, self.small.space.width)
-        noise = torch.randn(shape, generator=generator).to(self.device)
+        noise, astray = torch.randn(shape, generator=generator).to(self.device), self.astray(given, generator).to(self.device)
         if isinstance(self.small.model, SmallRDT):
             rates = self.rates(count, generator)
             actions, weight = self.targets(batch, rates)
-            drawn = Drawn(noise, training_steps(draws * count, generator).to(self.device), given.to(self.device))
+            drawn = Drawn(noise, training_steps(draws * count, generator).to(self.device), given.to(self.device), astray)
             hz = torch.tensor(rates, dtype=torch.float32, device=self.device)
             motion, pointing = self.small.model.losses(senses, actions, drawn, hz, weight, generator)
         else:
             actions, weight = self.targets(batch, [RATE_HZ] * count)
             time = training_time(torch.rand(draws * count, generator=generator))
-            motion, pointing = self.small.model.losses(senses, actions, Drawn(noise, time.to(self.device), given.to(self.device)), weight)
+            drawn = Drawn(noise, time.to(self.device), given.to(self.device), astray)
+            motion, pointing = self.small.model.losses(senses, actions, drawn, weight)
         total, parts = motion, {"motion": motion.detach()}
         if pointing is not None:
             heat = self.pointed(pointing, batch)
             total, parts["pointing"] = total + self.choices.pointing * heat, heat.detach()
         return total, parts
+
+    def astray(self, given: Tensor, generator: torch.Generator) -> Tensor:
+        """How far given rows are from those that would be right, float32[N, horizon, width], growing from row to row; given int64[N].
+
+        A robot was promised them by a chunk that knew less. A network that is only ever given right ones goes where they lead and does not
+        look (de Haan et al. 1905.11979); what it is to answer is where it should go, wherever it is led.
+        """
+        space, amount = self.small.space, torch.rand(len(given), 1, generator=generator) * self.choices.astray
+        off = torch.zeros(len(given), space.width)
+        off[:, PLACE[space.form]] = amount * torch.randn(len(given), len(PLACE[space.form]), generator=generator)
+        growing = (1 + torch.arange(self.small.config.horizon)) / given[:, None].clamp(min=1)
+        return off[:, None] * growing.clamp(max=1)[..., None]
 
     def senses(self, batch: Batch, generator: torch.Generator | None = None) -> Senses:
         """The batch as the network is given it; with a generator, as in training: other light, words hidden, RDT's views lost."""

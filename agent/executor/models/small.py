@@ -183,6 +183,29 @@ class Pointer(nn.Module):
         return entropy + (miss * seen).sum() / seen.sum().clamp(min=1)
 
 
+class Telling(nn.Sequential):
+    """What is told to tokens outright, since a small network is slow to fetch one number from among many tokens: what the pointing, the
+    hand and the words come to."""
+
+    def __init__(self, config: SmallConfig, state: int) -> None:
+        heard, wide = config.points + state + config.width, 2 * config.width
+        super().__init__(nn.Linear(heard, wide), nn.GELU(approximate="tanh"), nn.Linear(wide, wide))
+
+    def forward(self, pointing: Pointing | None, state: Tensor, words: Tensor) -> tuple[Tensor, Tensor]:  # type: ignore[override]
+        """state [B, state], words [B, D], the mean of all → for the state token and for every token of actions, [B, 1, D] each."""
+        heard = [state, words] if pointing is None else [pointing.place.flatten(1), state, words]
+        to_state, to_rows = super().forward(torch.cat(heard, dim=1))[:, None].chunk(2, dim=-1)
+        return to_state, to_rows
+
+
+def mean_words(words: Tensor, valid: Tensor | None) -> Tensor:
+    """[B, L, D] → [B, D], over the real ones."""
+    if valid is None:
+        return words.mean(1)
+    share = valid.to(words.dtype)[..., None]
+    return (words * share).sum(1) / share.sum(1).clamp(min=1)
+
+
 def pointing_error(pointing: Pointing, points: Tensor) -> tuple[Tensor, Tensor]:
     """How far off the mean place is where a thing is in view (in pictures' widths), and how often being in view is told rightly."""
     seen, certain = points[..., 2] > 0.5, pointing.place[..., 2:]
@@ -191,4 +214,5 @@ def pointing_error(pointing: Pointing, points: Tensor) -> tuple[Tensor, Tensor]:
     return (away * seen).sum() / seen.sum().clamp(min=1), right[points[..., 2] >= 0].float().mean()
 
 
-__all__ = ["FAMILIES", "GREY", "Eyes", "Family", "Pointer", "Pointing", "Senses", "SmallConfig", "config_from_json", "pointing_error"]
+__all__ = ["FAMILIES", "GREY", "Eyes", "Family", "Pointer", "Pointing", "Senses", "SmallConfig", "Telling", "config_from_json",
+           "mean_words", "pointing_error"]  # fmt: skip

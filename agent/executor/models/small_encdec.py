@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from agent.executor.models.pi0 import StepCondition, time_embedding
 from agent.executor.models.pi0_small import DecoderBlock, EncoderBlock, Size, zero_linear
 from agent.executor.models.sampling import Guide, euler, flow_times, row_times
-from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
-from agent.executor.models.small_pi0 import LEAST_TIME, Drawn, mean_words, telling
+from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig, Telling, mean_words
+from agent.executor.models.small_pi0 import LEAST_TIME, Drawn
 
 
 class Remembered(NamedTuple):
@@ -52,7 +52,7 @@ class SmallEncDec(nn.Module):
         self.encoder_norm = nn.LayerNorm(D)
         if config.pointing:
             self.pointer = Pointer(config, D)
-            self.point_in = telling(config, config.state)
+            self.point_in = Telling(config, config.state)
         self.action_in, self.action_position = nn.Linear(config.action, D), nn.Parameter(torch.randn(config.horizon, D) * 0.02)
         self.time_in, self.time_out = nn.Linear(D, D), nn.Linear(D, D)
         self.decoder = cast(Sequence[DecoderBlock], nn.ModuleList(DecoderBlock(size, D) for _ in range(config.depth)))
@@ -71,8 +71,7 @@ class SmallEncDec(nn.Module):
             if layer == self.small.tap and self.small.pointing:
                 pointing = self.pointer(x[:, :state])
                 said = mean_words(x[:, state + 1 :], senses.valid)
-                found = self.point_in(torch.cat([pointing.place.flatten(1), senses.state, said], dim=1))
-                to_state, told = found[:, None].chunk(2, dim=-1)
+                to_state, told = self.point_in(pointing, senses.state, said)
                 x = torch.cat([x[:, :state], x[:, state : state + 1] + to_state, x[:, state + 1 :]], dim=1)
         x = self.encoder_norm(x)
         return Remembered([block.cross_attention.look(x) for block in self.decoder], mask, told), pointing
@@ -101,7 +100,7 @@ class SmallEncDec(nn.Module):
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         free = torch.arange(self.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
         t = drawn.t[:, None, None]
-        x = torch.where(free, t * drawn.noise + (1 - t) * actions, actions)
+        x = torch.where(free, t * drawn.noise + (1 - t) * actions, actions + drawn.astray)
         times = torch.where(free[..., 0], drawn.t[:, None], 0.0)
         missed = (self.clean(memory, x, self.condition(times)) - actions) ** 2
         counts = weight * free

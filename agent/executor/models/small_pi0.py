@@ -20,7 +20,7 @@ from agent.executor.models.attention import positions_of
 from agent.executor.models.paligemma import GemmaConfig, VisionConfig
 from agent.executor.models.pi0 import Inputs, Pi0, Pi0Config, StepCondition
 from agent.executor.models.sampling import Guide, euler, flow_times, row_times
-from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
+from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig, Telling, mean_words
 
 LEAST_TIME = 0.25
 """Where the weight of a sample's error stops growing towards clean data."""
@@ -38,14 +38,16 @@ def as_inputs(senses: Senses) -> Inputs:
 
 
 class Drawn(NamedTuple):
-    """Noise and times for K draws of each sample of a batch, and how many of its first rows are given.
+    """Noise and times for K draws of each sample of a batch, how many of its first rows are given, and how far those are off.
 
-    noise float32[K*B, H, A], t float32[K*B], given int64[K*B]; draw by draw, so that row k*B + b belongs to sample b.
+    noise float32[K*B, H, A], t float32[K*B], given int64[K*B], astray float32[K*B, H, A]; draw by draw, so that row k*B + b belongs to
+    sample b.
     """
 
     noise: Tensor
     t: Tensor
     given: Tensor
+    astray: Tensor
 
 
 class Remembered(NamedTuple):
@@ -76,7 +78,7 @@ class SmallPi0(Pi0):
         nn.init.normal_(self.trunk.vlm.embedding.weight, std=1 / math.sqrt(config.width))
         if config.pointing:
             self.pointer = Pointer(config, config.width)
-            self.point_in = telling(config, config.state)
+            self.point_in = Telling(config, config.state)
 
     def train(self, mode: bool = True) -> SmallPi0:
         """Entering either mode forgets the folded weights, which `eval` then keeps from chunk to chunk."""
@@ -108,8 +110,7 @@ class SmallPi0(Pi0):
             read = layers[self.small.tap - 1]
             pointing = self.pointer(read[:, : seen.shape[1]])
             words = mean_words(read[:, seen.shape[1] :], senses.valid)
-            found = self.point_in(torch.cat([pointing.place.flatten(1), senses.state, words], dim=1))
-            to_state, told = found[:, None].chunk(2, dim=-1)
+            to_state, told = self.point_in(pointing, senses.state, words)
             token = token + to_state
         longer = fast.extend(memory, token, narrow, self.waves(after), self.small.heads, keep=True)[1]
         actions = after + 1 + torch.arange(self.horizon, device=prefix.device)
@@ -144,7 +145,7 @@ class SmallPi0(Pi0):
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         free = torch.arange(self.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
         t = drawn.t[:, None, None]
-        x = torch.where(free, t * drawn.noise + (1 - t) * actions, actions)
+        x = torch.where(free, t * drawn.noise + (1 - t) * actions, actions + drawn.astray)
         missed = (self.clean(seen, x, self.at_times(drawn.t, drawn.given)) - actions) ** 2
         counts = weight * free
         share = counts / t.clamp(min=LEAST_TIME)
@@ -162,19 +163,4 @@ class SmallPi0(Pi0):
         return euler(field, noise, times, guide, noise_at=1)
 
 
-def telling(config: SmallConfig, state: int) -> nn.Sequential:
-    """What the pointing, the state and the mean of the words come to: [B, points + state + D] → [B, 2D], half of it for the state token and
-    half for every token of actions."""
-    heard, wide = config.points + state + config.width, 2 * config.width
-    return nn.Sequential(nn.Linear(heard, wide), nn.GELU(approximate="tanh"), nn.Linear(wide, wide))
-
-
-def mean_words(words: Tensor, valid: Tensor | None) -> Tensor:
-    """[B, L, D] → [B, D], over the real ones."""
-    if valid is None:
-        return words.mean(1)
-    share = valid.to(words.dtype)[..., None]
-    return (words * share).sum(1) / share.sum(1).clamp(min=1)
-
-
-__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "mean_words", "shape", "telling"]
+__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "shape"]

@@ -28,8 +28,8 @@ from agent.executor.models.paligemma import Expert, GemmaConfig
 from agent.executor.models.rdt import RDT, Memory, RDTConfig
 from agent.executor.models.rdt import Senses as RDTSenses
 from agent.executor.models.sampling import Guide
-from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig
-from agent.executor.models.small_pi0 import Drawn, SmallPi0, mean_words, telling
+from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig, Telling, mean_words
+from agent.executor.models.small_pi0 import Drawn, SmallPi0
 from agent.executor.models.small_space import FELT, GIVEN, TURN, has_slots
 
 DROP = 0.1
@@ -95,7 +95,7 @@ class SmallRDT(nn.Module):
         self.silence = nn.Parameter(torch.zeros(1, config.width))
         if config.pointing:
             self.pointer = Pointer(config, config.width)
-        self.point_in = telling(config, GIVEN - FELT)
+        self.point_in = Telling(config, GIVEN - FELT)
         has = torch.from_numpy(has_slots())
         self.register_buffer("has", has, persistent=False)
         self.register_buffer("acts", has.index_fill(0, torch.arange(FELT, GIVEN), 0), persistent=False)
@@ -135,11 +135,8 @@ class SmallRDT(nn.Module):
             gone, timeless, unmasked = (torch.rand(3, batch, 1, generator=generator) < DROP).to(read.device)
             words, said = torch.where(gone[..., None], self.silence.to(words), words), said * ~gone
             hz, has = torch.where(timeless[:, 0], 0, hz), torch.where(unmasked, 0, has)
-        heard, pointing = [senses.state[:, FELT:GIVEN], said], None
-        if self.small.pointing:
-            pointing = self.pointer(read[:, :pictures])
-            heard = [pointing.place.flatten(1), *heard]
-        to_state, to_rows = self.point_in(torch.cat(heard, dim=1))[:, None].chunk(2, dim=-1)
+        pointing = self.pointer(read[:, :pictures]) if self.small.pointing else None
+        to_state, to_rows = self.point_in(pointing, senses.state[:, FELT:GIVEN], said)
         told = torch.cat([to_state, to_rows.expand(-1, self.horizon, -1)], dim=1)
         seen = RDTSenses(words, senses.valid, normed[:, :pictures], senses.state, has, hz)
         return Remembered(seen, self.rdt.remember(seen), told), pointing
@@ -162,7 +159,7 @@ class SmallRDT(nn.Module):
         seen = seen.repeat(draws)
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         given = torch.arange(self.horizon, device=actions.device)[None, :, None] < drawn.given[:, None, None]
-        noisy = with_given(add_noise(actions, drawn.noise, drawn.t), actions, given)
+        noisy = with_given(add_noise(actions, drawn.noise, drawn.t), actions + drawn.astray, given)
         missed = (self.clean(seen, noisy, drawn.t).float() - actions) ** 2
         counts = weight * ~given
         return (missed * counts * self.matters).sum() / (counts.sum().clamp(min=1) * self.matters.sum()), pointing

@@ -45,6 +45,7 @@ def senses(small: Small, count: int = 2, seed: int = 0) -> Senses:
 def draws(small: Small, count: int, of_each: int = 2, given: int = 0) -> Drawn:
     rng, rows = torch.Generator().manual_seed(1), of_each * count
     noise = torch.randn(rows, small.config.horizon, small.config.action, generator=rng)
+    right = torch.zeros_like(noise)
     if small.config.family == "rdt":
-        return Drawn(noise, torch.randint(0, 1000, (rows,), generator=rng), torch.full((rows,), given))
-    return Drawn(noise, 0.1 + 0.9 * torch.rand(rows, generator=rng), torch.full((rows,), given))
+        return Drawn(noise, torch.randint(0, 1000, (rows,), generator=rng), torch.full((rows,), given), right)
+    return Drawn(noise, 0.1 + 0.9 * torch.rand(rows, generator=rng), torch.full((rows,), given), right)

@@ -10,9 +10,9 @@ import torch
 from agent.errors import WeightsError
 from agent.executor.models.pi0 import Pi0
 from agent.executor.models.sampling import Guide
-from agent.executor.models.small import GREY, Pointer, Pointing, Senses, SmallConfig, pointing_error
+from agent.executor.models.small import GREY, Pointer, Pointing, Senses, SmallConfig, mean_words, pointing_error
 from agent.executor.models.small_files import is_small, load_small, save_small
-from agent.executor.models.small_pi0 import SmallPi0, as_inputs, mean_words
+from agent.executor.models.small_pi0 import SmallPi0, as_inputs
 from agent.executor.models.small_rdt import SmallRDT, training_steps, with_given
 from agent.executor.models.small_space import FELT, GIVEN, SLOTS, TURN
 from tests.executor.models.small_models import draws, senses, tiny_small
@@ -108,14 +108,16 @@ def test_the_last_step_of_the_flow_lands_on_the_networks_own_answer(family: str)
 
 
 def test_what_training_sees_is_what_sampling_sees() -> None:
-    """One step of the flow at t, row by row: the loss of `losses` is that of the cached prediction."""
+    """One step of the flow at t, row by row: the loss of `losses` is that of the cached prediction. Given rows may be off; what is to be
+    answered is not."""
     small = tiny_small("pi0")
     told, actions, drawn = senses(small), noise_for(small), draws(small, 2, of_each=1, given=4)
+    drawn = drawn._replace(astray=torch.randn(2, 32, 5))
     loss, _ = small.model.losses(told, actions, drawn, torch.ones(2, 32, 1))
     cache, _ = small.model.look(told)
     given = torch.arange(32)[None, :, None] < 4
     t = drawn.t[:, None, None]
-    x = torch.where(given, actions, t * drawn.noise + (1 - t) * actions)
+    x = torch.where(given, actions + drawn.astray, t * drawn.noise + (1 - t) * actions)
     rows = torch.where(given[..., 0], 0.0, drawn.t[:, None])
     answer = small.model.clean(cache, x, small.model.condition(rows))
     wanted = ((answer - actions) ** 2 * ~given / t.clamp(min=0.25)).sum() / (2 * 28 * 5)
@@ -159,9 +161,9 @@ def test_the_trunk_in_fewer_operations_gives_the_numbers_of_pi0s_own(monkeypatch
         eyes = model.see(told.images)
         cache = model.trunk.prefill(*model.embed_prefix(eyes, as_inputs(told)), layers)
         read = layers[model.small.tap - 1]
-        place = model.pointer(read[:, : eyes.shape[1]]).place
+        pointing = model.pointer(read[:, : eyes.shape[1]])
         words = mean_words(read[:, eyes.shape[1] :], told.valid)
-        to_state, to_rows = model.point_in(torch.cat([place.flatten(1), told.state, words], 1))[:, None].chunk(2, dim=-1)
+        to_state, to_rows = model.point_in(pointing, told.state, words)
         cache = model.trunk.extend(cache, model.embed_state(told.state) + to_state, model.trunk.expert.modulate(None))[1]
         embed = model.embed_actions
         monkeypatch.setattr(model, "embed_actions", lambda x, condition: embed(x, condition) + to_rows)
