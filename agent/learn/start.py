@@ -108,6 +108,7 @@ def make_learner(order: Order, data: Samples) -> Learner:
 
         return large_learner(order.family, Path(order.init), order.lora, plan.device, data)
     if given and given.config.family == order.family:
+        same_sizes(order, given.config)
         return SmallLearner.further(own if begun else Path(order.init or ""), order.choices, plan.device)
     if begun:
         learner = SmallLearner.further(own, order.choices, plan.device)
@@ -118,6 +119,14 @@ def make_learner(order: Order, data: Samples) -> Learner:
     if given and given.config.family == "pi0":
         learner.keep_reading()
     return learner
+
+
+def same_sizes(order: Order, theirs: SmallConfig) -> None:
+    """ConfigError if other sizes are asked for than the weights have that are gone on with."""
+    for name, value in order.sizes.items():
+        if (has := getattr(theirs, name)) != value:
+            raise ConfigError(f"--size {name}={value}: the weights of {order.init} have {name}={has}, and --init goes on with them. "
+                              "Leave --init out to begin from nothing, or the --size.")  # fmt: skip
 
 
 def small_config(order: Order) -> SmallConfig:

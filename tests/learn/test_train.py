@@ -265,6 +265,13 @@ def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path, s
         make_learner(replace(order, sizes={**small_pi0[1], "width": 64}), FEW)  # type: ignore[arg-type]
 
 
+def test_weights_that_are_gone_on_with_keep_their_sizes(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
+    order = Order("pi0", ("data",), plan(tmp_path / "further"), init=str(small_pi0[0]), sizes=small_pi0[1])
+    make_learner(order, FEW)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"pointing=False: the weights of .* have pointing=True.*Leave --init out"):
+        make_learner(replace(order, sizes={"pointing": False}), FEW)  # type: ignore[arg-type]
+
+
 def test_an_rdt_reads_as_the_pi0_it_began_with_and_only_the_rest_is_trained(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
     order = Order("rdt", ("data",), plan(tmp_path / "rdt", samples=16), init=str(small_pi0[0]), sizes=small_pi0[1])
     learner, pi0 = make_learner(order, FEW), load_small(small_pi0[0])  # type: ignore[arg-type]
