@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from agent.executor.rotation import matrix_from_vector, vector_from_matrix
+from agent.executor.rotation import composed
 from agent.types import Array
 
 Triple = tuple[int, int, int]
@@ -45,7 +45,7 @@ class Layout:
         for triple in self.rotations:
             at = list(triple)
             if np.any(step[at]):
-                step[at] = vector_from_matrix(matrix_from_vector(a[at]) @ matrix_from_vector(b[at]).T)
+                step[at] = composed(a[at], -b[at])
         for index in self.angles:
             step[index] = np.pi - (np.pi - step[index]) % (2 * np.pi)
         return step
@@ -56,7 +56,7 @@ class Layout:
         for triple in self.rotations:
             at = list(triple)
             if np.any(step[at]):
-                moved[at] = vector_from_matrix(matrix_from_vector(step[at]) @ matrix_from_vector(row[at]))
+                moved[at] = composed(step[at], row[at])
         return moved
 
     def gap(self, a: Array, b: Array) -> float:

@@ -3,6 +3,8 @@
 A matrix R turns coordinates of the rotated frame into coordinates of the fixed one: its columns are the rotated axes.
 """
 
+from math import atan2, cos, hypot, sin
+
 import numpy as np
 
 from agent.types import Array
@@ -31,6 +33,27 @@ def vector_from_matrix(matrix: Array) -> Array:
     small = sine < 1e-12
     scale = np.where(small, 2.0, 2 * np.arctan2(sine, w) / np.where(small, 1.0, sine))
     return xyz * scale[..., None]
+
+
+def composed(a: Array, b: Array) -> Array:
+    """The rotation vector of R_a R_b, of at most π rad; a and b are rotation vectors [3]. By quaternions of plain numbers: executors ask
+    for this several times a tick."""
+    (aw, ax, ay, az), (bw, bx, by, bz) = _quaternion_of(a), _quaternion_of(b)
+    w = aw * bw - ax * bx - ay * by - az * bz
+    x = aw * bx + ax * bw + ay * bz - az * by
+    y = aw * by + ay * bw + az * bx - ax * bz
+    z = aw * bz + az * bw + ax * by - ay * bx
+    sine, sign = hypot(x, y, z), -1.0 if w < 0 else 1.0
+    scale = sign * (2 * atan2(sine, sign * w) / sine if sine > 1e-12 else 2.0)
+    return np.array([scale * x, scale * y, scale * z])
+
+
+def _quaternion_of(vector: Array) -> tuple[float, float, float, float]:
+    """The unit quaternion w, x, y, z of a rotation vector."""
+    x, y, z = map(float, vector)
+    angle = hypot(x, y, z)
+    share = sin(angle / 2) / angle if angle > 1e-12 else 0.5
+    return cos(angle / 2), share * x, share * y, share * z
 
 
 def _quaternion(matrix: Array) -> Array:

@@ -6,6 +6,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from agent.executor.rotation import (
+    composed,
     euler_from_matrix,
     matrix_from_euler,
     matrix_from_six,
@@ -47,3 +48,11 @@ def test_a_half_turn_keeps_its_axis():
     for axis in np.eye(3):
         vector = vector_from_matrix(matrix_from_vector(np.pi * axis))
         assert np.allclose(np.abs(vector), np.pi * axis, atol=1e-7)
+
+
+@given(arrays(np.float64, 3, elements=st.floats(-10, 10)), arrays(np.float64, 3, elements=st.floats(-10, 10)))
+def test_composing_vectors_is_multiplying_matrices(a: np.ndarray, b: np.ndarray):
+    vector = composed(a, b)
+    assert np.linalg.norm(vector) <= np.pi + 1e-9
+    assert np.allclose(matrix_from_vector(vector), matrix_from_vector(a) @ matrix_from_vector(b), atol=1e-9)
+    assert np.allclose(matrix_from_vector(composed(a, -a)), np.eye(3), atol=1e-9)
