@@ -165,10 +165,10 @@ class SmallLearner:
         return total, parts
 
     def astray(self, given: Tensor, generator: torch.Generator) -> Tensor:
-        """How far given rows are from those that would be right, float32[N, horizon, width], growing from row to row; given int64[N].
+        """How far given rows are off, float32[N, horizon, width], growing from row to row; given int64[N].
 
-        A robot was promised them by a chunk that knew less. A network that is only ever given right ones goes where they lead and does not
-        look (de Haan et al. 1905.11979); what it is to answer is where it should go, wherever it is led.
+        They are what the network itself would promise now; what a robot was promised, an earlier chunk said. A network that is given right
+        ones goes where they lead and does not look (de Haan et al. 1905.11979).
         """
         space, amount = self.small.space, torch.rand(len(given), 1, generator=generator) * self.choices.astray
         off = torch.zeros(len(given), space.width)

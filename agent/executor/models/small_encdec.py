@@ -96,11 +96,14 @@ class SmallEncDec(nn.Module):
         """See SmallPi0.losses."""
         memory, pointing = self.look(senses)
         draws = len(drawn.t) // len(actions)
+        with torch.no_grad():
+            promised = self.clean(memory, drawn.noise[: len(actions)], self.condition(torch.ones(1, 1, device=actions.device)))
+        promised = promised.repeat(draws, 1, 1) + drawn.astray
         memory = memory.repeat(draws)
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         free = torch.arange(self.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
         t = drawn.t[:, None, None]
-        x = torch.where(free, t * drawn.noise + (1 - t) * actions, actions + drawn.astray)
+        x = torch.where(free, t * drawn.noise + (1 - t) * actions, promised)
         times = torch.where(free[..., 0], drawn.t[:, None], 0.0)
         missed = (self.clean(memory, x, self.condition(times)) - actions) ** 2
         counts = weight * free

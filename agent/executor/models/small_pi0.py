@@ -137,15 +137,19 @@ class SmallPi0(Pi0):
     def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, weight: Tensor) -> tuple[Tensor, Pointing | None]:
         """The weighted mean square error of the clean actions, and the pointing, whose loss the caller adds.
 
-        actions [B, H, A]; weight [B, H, 1], 0 for rows that do not count. Given rows do not count either.
+        actions [B, H, A]; weight [B, H, 1], 0 for rows that do not count. Given rows do not count either: they are what the network itself
+        would have promised, for in use they are nothing else, and are off by `drawn.astray`.
         """
         seen, pointing = self.look(senses)
-        draws = len(drawn.t) // len(actions)
+        draws, none = len(drawn.t) // len(actions), torch.zeros_like(drawn.given[: len(actions)])
+        with torch.no_grad():
+            promised = self.clean(seen, drawn.noise[: len(actions)], self.at_times(torch.ones_like(drawn.t[: len(actions)]), none))
+        promised = promised.repeat(draws, 1, 1) + drawn.astray
         seen = seen.repeat(draws)
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         free = torch.arange(self.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
         t = drawn.t[:, None, None]
-        x = torch.where(free, t * drawn.noise + (1 - t) * actions, actions + drawn.astray)
+        x = torch.where(free, t * drawn.noise + (1 - t) * actions, promised)
         missed = (self.clean(seen, x, self.at_times(drawn.t, drawn.given)) - actions) ** 2
         counts = weight * free
         share = counts / t.clamp(min=LEAST_TIME)

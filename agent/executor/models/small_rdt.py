@@ -152,14 +152,18 @@ class SmallRDT(nn.Module):
                generator: torch.Generator) -> tuple[Tensor, Pointing | None]:  # fmt: skip
         """Weighted mean square error of the clean actions [B, H, 128]; `drawn`: K draws, its t being diffusion steps, int64[K*B].
 
-        weight [B, H, 1], 0 for rows beyond the robot's.
+        weight [B, H, 1], 0 for rows beyond the robot's. Given rows are the network's own, as in SmallPi0.losses.
         """
         seen, pointing = self.look(senses, hz, generator)
-        draws = len(drawn.t) // len(actions)
+        draws, nothing = len(drawn.t) // len(actions), torch.zeros(1, self.horizon, 1, dtype=torch.bool, device=actions.device)
+        with torch.no_grad():
+            guess = with_given(drawn.noise[: len(actions)], actions, nothing)
+            promised = self.clean(seen, guess, torch.full_like(drawn.t[:1], TRAIN_STEPS - 1)).float()
+        promised = promised.repeat(draws, 1, 1) * self.acts + drawn.astray
         seen = seen.repeat(draws)
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
         given = torch.arange(self.horizon, device=actions.device)[None, :, None] < drawn.given[:, None, None]
-        noisy = with_given(add_noise(actions, drawn.noise, drawn.t), actions + drawn.astray, given)
+        noisy = with_given(add_noise(actions, drawn.noise, drawn.t), promised, given)
         missed = (self.clean(seen, noisy, drawn.t).float() - actions) ** 2
         counts = weight * ~given
         return (missed * counts * self.matters).sum() / (counts.sum().clamp(min=1) * self.matters.sum()), pointing

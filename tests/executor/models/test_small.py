@@ -60,9 +60,11 @@ def test_every_weight_is_reached_by_the_loss(family: str, pointing: bool) -> Non
 
 @families
 def test_several_draws_cost_one_reading_and_count_alike(family: str) -> None:
-    """The loss over K draws is the mean of the losses of each: as if every draw had been a batch of its own."""
+    """The loss over K draws is the mean of the losses of each: as if every draw had been a batch of its own. (What is promised comes of the
+    first draw's noise, which is therefore that of both.)"""
     small = tiny_small(family)
     told, actions, both = senses(small), noise_for(small), draws(small, 2, of_each=2, given=3)
+    both = both._replace(noise=both.noise[:2].repeat(2, 1, 1))
     weight = torch.ones(2, 32, 1)
     whole = losses(small, told, actions, both, weight)[0]
     halves = [losses(small, told, actions, type(both)(*(part[i : i + 2] for part in both)), weight)[0] for i in (0, 2)]
@@ -108,8 +110,8 @@ def test_the_last_step_of_the_flow_lands_on_the_networks_own_answer(family: str)
 
 
 def test_what_training_sees_is_what_sampling_sees() -> None:
-    """One step of the flow at t, row by row: the loss of `losses` is that of the cached prediction. Given rows may be off; what is to be
-    answered is not."""
+    """One step of the flow at t, row by row: the loss of `losses` is that of the cached prediction. Given rows are the network's own first
+    guess, and off; what is to be answered is not."""
     small = tiny_small("pi0")
     told, actions, drawn = senses(small), noise_for(small), draws(small, 2, of_each=1, given=4)
     drawn = drawn._replace(astray=torch.randn(2, 32, 5))
@@ -117,7 +119,8 @@ def test_what_training_sees_is_what_sampling_sees() -> None:
     cache, _ = small.model.look(told)
     given = torch.arange(32)[None, :, None] < 4
     t = drawn.t[:, None, None]
-    x = torch.where(given, actions + drawn.astray, t * drawn.noise + (1 - t) * actions)
+    guess = small.model.clean(cache, drawn.noise, small.model.condition(torch.ones(2, 1)))
+    x = torch.where(given, guess + drawn.astray, t * drawn.noise + (1 - t) * actions)
     rows = torch.where(given[..., 0], 0.0, drawn.t[:, None])
     answer = small.model.clean(cache, x, small.model.condition(rows))
     wanted = ((answer - actions) ** 2 * ~given / t.clamp(min=0.25)).sum() / (2 * 28 * 5)
