@@ -30,9 +30,10 @@ class SmallPolicy:
     """π0, π0-small or RDT, small, on the workbench's Panda."""
 
     def __init__(self, small: Small, *, cameras: Sequence[str] | None = None, rate_hz: int = RATE_HZ, steps: int | None = None,
-                 seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
-        """cameras: those that the robot has, of the model's; for RDT, which takes the others as missing. rate_hz: one it was trained at."""
-        config = small.config
+                 promised: bool = True, seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
+        """cameras: those that the robot has, of the model's; for RDT, which takes the others as missing. rate_hz: one it was trained at.
+        promised: whether the model is given the rows that are promised already; without, it is as if it had all the time there is."""
+        config, self.promised = small.config, promised
         self.small, self.seed, self.rate_hz, self.device = small, seed, rate_hz, device
         self.cameras = config.cameras if cameras is None else tuple(cameras)
         if rate_hz not in small.space.rates:
@@ -79,7 +80,7 @@ class SmallPolicy:
 
     def promise(self, observation: Observation) -> Guide | None:
         """The rows that the robot will carry out in any case, as the model has them."""
-        promised = observation.promised
+        promised = observation.promised if self.promised else None
         if promised is None:
             return None
         config, space = self.small.config, self.small.space

@@ -63,6 +63,8 @@ def test_promised_rows_are_continued(family: str) -> None:
     kept = policy.predict(replace(seen, promised=promised), PICK).actions
     np.testing.assert_allclose(kept[:4], promised, atol=1e-4)
     assert not np.allclose(kept[4:], free[4:])
+    deaf = SmallPolicy(tiny_small(family), promised=False)
+    np.testing.assert_array_equal(deaf.predict(replace(seen, promised=promised), PICK).actions, free)
 
 
 def test_a_promise_of_the_whole_chunk_leaves_something_to_answer() -> None:
