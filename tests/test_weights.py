@@ -1,10 +1,14 @@
 """The weights that ship: whole, small, described, and good for what they say."""
 
+import os
+import shlex
 from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.main import get_command
 
+from agent.__main__ import app
 from agent.app import open_agent
 from agent.config import SHIPPED, load_config
 from agent.executor.models.small_files import is_small, load_small
@@ -28,6 +32,20 @@ def test_each_is_whole_small_and_has_a_card_with_its_hash(folder: Path) -> None:
     taught = small.trained["taught"]
     assert all(skill in card for skill in taught["skills"]) and "95 %" in card
     assert all(sha[:12] in card for sha in taught["recipes"].values())
+
+
+@pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)
+def test_each_can_be_made_again_by_one_command_that_is_understood(folder: Path) -> None:
+    """Its retrain.sh: every command and option there is, and it ends with the card of that folder."""
+    assert os.access(folder / "retrain.sh", os.X_OK)
+    script = (folder / "retrain.sh").read_text(encoding="utf-8").replace("\\\n", "")
+    lines = [shlex.split(line) for line in script.splitlines() if line.startswith(("saydo", "python"))]
+    for program, what, *rest in lines:
+        if program == "saydo":
+            command = get_command(app).commands[what]  # type: ignore[attr-defined]
+            command.make_context(what, rest)
+    assert lines[-1][:2] == ["python", "benchmarks/card.py"] and lines[-1][3:5] == ["--to", f"weights/{folder.name}"]
+    assert [line[line.index("--family") + 1] for line in lines if "--family" in line][-1] == folder.name
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -111,7 +111,7 @@ def collect(recipe: Recipe, folder: Path, *, seed_base: int = SEED_BASE, driver:
     with closing(Log(folder / "collect.jsonl", lines=True)) as log:
         log.open()
         writers = {kind: Writer(folder / kind, {**made, "kind": kind}, ABOUT[kind] + WHAT) for kind in kinds}
-        if driver is None:
+        if driver is None or not (folder / "recipe.json").is_file():
             (folder / "recipe.json").write_text(recipe.model_dump_json(indent=1), encoding="utf-8")
         waiting = [job for job in jobs if job.number >= writers[job.kind].shards]
         begun, before = time.monotonic(), _frames(writers)
