@@ -1,13 +1,7 @@
-"""The oracle, asked about states: its chunk, the whole of a motion moment by moment, and the spot that it has in mind.
-
-Where several spots are equally right ("on the table", "next to the bowl") the oracle takes the best, which is a function of everything that
-stands around, and jumps when that changes a little. A learner that sees pixels hovers between two of them. So here it is the nearest of
-them to the thing that is brought: whoever has gone some way towards one is told to go on.
-"""
+"""The oracle, asked about states: its chunk, the whole of a motion moment by moment, and the spot that it has in mind."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from math import hypot
 from typing import NamedTuple
 
 import numpy as np
@@ -18,7 +12,7 @@ from agent.types import Array, Observation, Scene, Subtask
 from sim.oracle import MOVES, NEEDS, _follow
 from sim.oracle.imagined import Imagined
 from sim.oracle.motion import Move
-from sim.oracle.spots import Spot, good_spots
+from sim.oracle.spots import Spot
 
 ROWS = 320
 """Rows of a motion in the mind, at most."""
@@ -36,11 +30,10 @@ class Label(NamedTuple):
 
 class Mind:
     """The oracle of one world. It remembers the spots that it has found: the same sentence is asked from many states of one arrangement,
-    and which spots are good depends on neither the hand nor the thing that is brought there, but takes longer to find than all else."""
+    and a spot depends on neither the hand nor the thing that is brought there, but takes longer to find than all else."""
 
     def __init__(self) -> None:
         self._spots: dict[Around, dict[object, object]] = {}
-        self._good: dict[tuple[Around, tuple[str, ...]], list[Spot]] = {}
 
     def label(self, observation: Observation, subtask: Subtask) -> Label:
         """What Oracle.predict answers, row for row, and the spot. Raises Refused, a PolicyError."""
@@ -67,11 +60,8 @@ class Mind:
         assert observation.scene is not None
         hand = Imagined.of(observation, observation.scene)
         move, names = MOVES[subtask.skill], [subtask.args[need] for need in NEEDS[subtask.skill]]
-        rest = around(observation.scene, subtask.args.get("thing", ""))
-        known = self._spots.setdefault(rest, {})
+        known = self._spots.setdefault(around(observation.scene, subtask.args.get("thing", "")), {})
         hand.notes.update(known)
-        if subtask.skill == "place":
-            hand.notes[spot_key(subtask)] = self._nearest(observation.scene, subtask, rest)
 
         def step() -> tuple[Move, Array]:
             done = move(hand, *names)
@@ -79,13 +69,6 @@ class Mind:
 
         yield hand, step
         known.update({key: spot for key, spot in hand.notes.items() if isinstance(key, tuple) and key[0] == "spot"})
-
-    def _nearest(self, scene: Scene, subtask: Subtask, rest: Around) -> Spot:
-        """Of all good spots the one nearest to the thing."""
-        thing, key = scene.find(subtask.args["thing"]), (rest, spot_key(subtask))
-        if key not in self._good:
-            self._good[key] = good_spots(scene, thing, subtask.args["relation"], scene.find(subtask.args["target"]))
-        return min(self._good[key], key=lambda spot: hypot(spot.x - thing.position[0], spot.y - thing.position[1]))
 
 
 def spot_key(subtask: Subtask) -> tuple[str, ...]:

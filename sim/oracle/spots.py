@@ -2,7 +2,6 @@
 the thing itself, so that the spot stays while the thing is on its way.
 """
 
-from collections.abc import Iterator
 from math import atan2, cos, hypot, pi, radians, sin
 from typing import NamedTuple
 
@@ -22,10 +21,6 @@ SPREAD = (0, 8, -8, 16, -16, 24, -24, 31, -31)
 """Degrees off the bearing that are tried; up to 35 count as that side."""
 GAPS = (0.05, 0.04, 0.065, 0.08, 0.03, 0.02, 0.10)
 CLOSE_GAPS = (0.04, 0.032, 0.048, 0.022)
-SURE_GAPS, SURE_OFF = (0.05, 0.04, 0.065, 0.032), 24
-"""Gaps, m, and degrees off the bearing at which a thing may stand a centimetre elsewhere and the fact still holds."""
-ROOM = 0.008
-"""More room than this for thing and hand makes a spot no better, m."""
 NEXT_TO = (pi / 2, -pi / 2, pi, 0.0, 3 * pi / 4, -3 * pi / 4, pi / 4, -pi / 4)
 NEAREST, FARTHEST = 0.305, 0.74
 """Distances from the base that a hand pointing down reaches at all heights up to CRUISE, m."""
@@ -150,38 +145,32 @@ def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
 
 def on_table(scene: Scene, thing: Thing) -> Spot:
     """A clear spot on a grid of 4 cm, as near as possible to the middle of the reachable table."""
-    free = clear_of_all(scene, thing)
-    if spot := next(free, None):
-        return spot
-    around = obstacles(scene)
-    return max(_grid(thing), key=lambda spot: _footing(spot, thing, around) + allowed(scene, spot))
-
-
-def clear_of_all(scene: Scene, thing: Thing) -> Iterator[Spot]:
-    """All clear spots of the table, the middle ones first."""
-    around = obstacles(scene)
-    return (spot for spot in _grid(thing) if _footing(spot, thing, around) > 0.05 and allowed(scene, spot) == 0)
-
-
-def _grid(thing: Thing) -> list[Spot]:
     height = thing.size[2] / 2 + AIR
     grid = [Spot(0.33 + 0.04 * i, -0.42 + 0.04 * j, height, 0.0) for i in range(7) for j in range(21)]
-    return sorted(grid, key=lambda spot: hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
-
-
-class Beside(NamedTuple):
-    """A spot beside something: how good it is, how much room thing and hand have, m, and how far the fact is from not holding there."""
-
-    spot: Spot
-    score: float
-    room: float
-    sure: bool
+    grid.sort(key=lambda spot: hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
+    around = obstacles(scene)
+    free = (spot for spot in grid if _footing(spot, thing, around) > 0.05 and allowed(scene, spot) == 0)
+    return next(free, None) or max(grid, key=lambda spot: _footing(spot, thing, around) + allowed(scene, spot))
 
 
 def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     """On the table at the right bearing, in a gap that makes the fact hold, where the hand has room."""
-    best = max(all_beside(scene, thing, relation, target), key=lambda option: option.score).spot
-    if _footing(best, thing, obstacles(scene)) < -0.002:
+    around = obstacles(scene)
+    best, best_score = Spot(0.0, 0.0, 0.0, None), float("-inf")
+    middles = NEXT_TO if relation == "next to" else (BEARINGS[relation],)
+    x, y = round(target.position[0], 3), round(target.position[1], 3)
+    height = thing.size[2] / 2 + AIR
+    for order, middle in enumerate(middles):
+        for off in SPREAD:
+            for gap in CLOSE_GAPS if relation == "next to" else GAPS:
+                angle = middle + radians(off)
+                distance = _touching(thing, target, angle) + gap
+                spot = Spot(x + distance * cos(angle), y + distance * sin(angle), height, 0.0)
+                score = 100 * min(_score(spot, thing, around), 0.008) + 200 * allowed(scene, spot)
+                score -= 0.01 * abs(off) + 0.05 * order + 2 * abs(gap - 0.04) + 0.003 * (off < 0)
+                if score > best_score:
+                    best, best_score = spot, score
+    if _footing(best, thing, around) < -0.002:
         raise Refused(f"There is no room for the {thing.name} {relation} the {target.name}: clear what stands there.")
     if short_of_reach(best) > 0.02:
         raise Refused(
@@ -189,37 +178,6 @@ def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
             f"reaches from {NEAREST} to {FARTHEST} m around its base."
         )
     return best
-
-
-def all_beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Iterator[Beside]:
-    """Every spot that is tried, those that are preferred first."""
-    around = obstacles(scene)
-    middles, gaps = (NEXT_TO, CLOSE_GAPS) if relation == "next to" else ((BEARINGS[relation],), GAPS)
-    x, y = round(target.position[0], 3), round(target.position[1], 3)
-    height = thing.size[2] / 2 + AIR
-    for order, middle in enumerate(middles):
-        for off in SPREAD:
-            for gap in gaps:
-                angle = middle + radians(off)
-                distance = _touching(thing, target, angle) + gap
-                spot = Spot(x + distance * cos(angle), y + distance * sin(angle), height, 0.0)
-                room, short = min(_score(spot, thing, around), ROOM), allowed(scene, spot)
-                score = 100 * room + 200 * short - (0.01 * abs(off) + 0.05 * order + 2 * abs(gap - 0.04) + 0.003 * (off < 0))
-                sure = short == 0 and gap in SURE_GAPS and (relation == "next to" or abs(off) <= SURE_OFF)
-                yield Beside(spot, score, room, sure)
-
-
-def good_spots(scene: Scene, thing: Thing, relation: str, target: Thing) -> list[Spot]:
-    """All spots that would do as well as the best, if there is more than one such: to somebody who may choose the nearest. Refused as in
-    `find_spot`."""
-    best = find_spot(scene, thing, relation, target)
-    others = scene.model_copy(update={"things": tuple(other for other in scene.things if other.name != thing.name)})
-    good: list[Spot] = []
-    if relation == "on" and target.kind == "table":
-        good = list(clear_of_all(others, thing))
-    elif relation in BEARINGS or relation == "next to":
-        good = [one.spot for one in all_beside(others, thing, relation, target) if one.sure and one.room == ROOM]
-    return good or [best]
 
 
 def in_between(scene: Scene, thing: Thing, one: Thing, other: Thing) -> Spot:
