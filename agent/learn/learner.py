@@ -29,6 +29,8 @@ from agent.types import Array
 Batch = Mapping[str, Any]
 """As `dataset.Samples.batch` returns it."""
 RDT_RATES = (20, 10)
+GIVEN = 0.5
+"""Share of the draws in which rows are given."""
 PLACE = {"pose": [0, 1, 2, 3], "slots": SLOTS[:3]}
 """Numbers of a row that say where the hand is to be."""
 
@@ -83,8 +85,6 @@ class Choices:
     hidden_words: float = 0.05
     light: float = 0.1
     """How far brightness and each colour's share may be off, as a fraction."""
-    longest_prefix: int = 8
-    """Rows that may be given; half of all draws have none."""
     astray: float = 0.3
     """How far given rows may be off, in deviations of the last of them."""
     near: float = 0.02
@@ -143,8 +143,8 @@ class SmallLearner:
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
         senses = self.senses(batch, generator)
         count, draws = len(batch["state"]), self.choices.draws
-        given = torch.randint(self.choices.longest_prefix + 1, (draws * count,), generator=generator)
-        given = given * (torch.rand(draws * count, generator=generator) < 0.5)
+        given = torch.randint(self.small.config.prefix + 1, (draws * count,), generator=generator)
+        given = given * (torch.rand(draws * count, generator=generator) < GIVEN)
         shape = (draws * count, self.small.config.horizon, self.small.space.width)
         noise, astray = torch.randn(shape, generator=generator).to(self.device), self.astray(given, generator).to(self.device)
         if isinstance(self.small.model, SmallRDT):

@@ -1,8 +1,8 @@
 """A small policy as a Policy: pixels, proprioception and the subtask's words → a chunk of the Panda's rows. Nothing else is looked at.
 
 Pictures come at the robot's sizes and are shrunk to the model's by the nearest pixel, which is what a smaller rendering shows. The noise
-of a chunk follows from the seed and the tick alone. Rows that are promised to the robot already (`Observation.promised`) are given to the
-model, which continues them.
+of a chunk follows from the seed and the tick alone. Of the rows that are promised to the robot already (`Observation.promised`) the model
+is given as many as it was trained to continue.
 """
 
 from __future__ import annotations
@@ -30,10 +30,11 @@ class SmallPolicy:
     """π0, π0-small or RDT, small, on the workbench's Panda."""
 
     def __init__(self, small: Small, *, cameras: Sequence[str] | None = None, rate_hz: int = RATE_HZ, steps: int | None = None,
-                 promised: bool = True, seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
+                 prefix: int | None = None, seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
         """cameras: those that the robot has, of the model's; for RDT, which takes the others as missing. rate_hz: one it was trained at.
-        promised: whether the model is given the rows that are promised already; without, it is as if it had all the time there is."""
-        config, self.promised = small.config, promised
+        prefix: how many of the rows that are promised already the model is given, at most; None: as many as it was trained with."""
+        config = small.config
+        self.prefix = config.prefix if prefix is None else prefix
         self.small, self.seed, self.rate_hz, self.device = small, seed, rate_hz, device
         self.cameras = config.cameras if cameras is None else tuple(cameras)
         if rate_hz not in small.space.rates:
@@ -43,6 +44,8 @@ class SmallPolicy:
             raise Mismatch(f"{config.family} needs the cameras {', '.join(config.cameras)}; only an RDT does without some.")
         self.steps = steps or config.steps
         self.horizon = small.space.horizon(rate_hz)
+        if not 0 <= self.prefix < self.horizon:
+            raise Mismatch(f"Of {self.horizon} rows 0 to {self.horizon - 1} can be given, not {self.prefix}.")
         spec = PANDA.policy_spec(config.family, self.horizon, cameras=self.cameras)
         self.spec = spec.model_copy(update={"rate_hz": float(rate_hz)})
         small.model.to(device)
@@ -80,11 +83,10 @@ class SmallPolicy:
 
     def promise(self, observation: Observation) -> Guide | None:
         """The rows that the robot will carry out in any case, as the model has them."""
-        promised = observation.promised if self.promised else None
-        if promised is None:
+        if observation.promised is None or self.prefix == 0:
             return None
         config, space = self.small.config, self.small.space
-        rows = promised[: self.horizon - 1]
+        rows = observation.promised[: self.prefix]
         target = np.zeros((1, config.horizon, space.width), np.float32)
         target[0, : len(rows)] = space.rows(rows, observation.state, self.rate_hz)
         weights = torch.zeros(config.horizon)

@@ -63,7 +63,7 @@ def test_promised_rows_are_continued(family: str) -> None:
     kept = policy.predict(replace(seen, promised=promised), PICK).actions
     np.testing.assert_allclose(kept[:4], promised, atol=1e-4)
     assert not np.allclose(kept[4:], free[4:])
-    deaf = SmallPolicy(tiny_small(family), promised=False)
+    deaf = SmallPolicy(tiny_small(family), prefix=0)
     np.testing.assert_array_equal(deaf.predict(replace(seen, promised=promised), PICK).actions, free)
 
 
