@@ -29,7 +29,7 @@ from agent.types import Array
 Batch = Mapping[str, Any]
 """As `dataset.Samples.batch` returns it."""
 RDT_RATES = (20, 10)
-GIVEN = 0.5
+PREFIXED = 0.5
 """Share of the draws in which rows are given."""
 PLACE = {"pose": [0, 1, 2, 3], "slots": SLOTS[:3]}
 """Numbers of a row that say where the hand is to be."""
@@ -144,7 +144,7 @@ class SmallLearner:
         senses = self.senses(batch, generator)
         count, draws = len(batch["state"]), self.choices.draws
         given = torch.randint(self.small.config.prefix + 1, (draws * count,), generator=generator)
-        given = given * (torch.rand(draws * count, generator=generator) < GIVEN)
+        given = given * (torch.rand(draws * count, generator=generator) < PREFIXED)
         shape = (draws * count, self.small.config.horizon, self.small.space.width)
         noise, astray = torch.randn(shape, generator=generator).to(self.device), self.astray(given, generator).to(self.device)
         if isinstance(self.small.model, SmallRDT):

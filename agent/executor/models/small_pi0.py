@@ -141,9 +141,9 @@ class SmallPi0(Pi0):
         would have promised, for in use they are nothing else, and are off by `drawn.astray`.
         """
         seen, pointing = self.look(senses)
-        draws, none = len(drawn.t) // len(actions), torch.zeros_like(drawn.given[: len(actions)])
+        draws = len(drawn.t) // len(actions)
         with torch.no_grad():
-            promised = self.clean(seen, drawn.noise[: len(actions)], self.at_times(torch.ones_like(drawn.t[: len(actions)]), none))
+            promised = self.clean(seen, drawn.noise[: len(actions)], self.condition(torch.ones(1, 1, device=actions.device)))
         promised = promised.repeat(draws, 1, 1) + drawn.astray
         seen = seen.repeat(draws)
         actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
