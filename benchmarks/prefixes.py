@@ -15,6 +15,7 @@ from torch import Tensor
 
 from agent.executor.models.sampling import Guide
 from agent.executor.models.small_policy import SmallPolicy
+from agent.executor.models.small_space import relative
 from agent.learn.dataset import Samples
 from agent.learn.learner import PLACE, Batch, Choices, SmallLearner
 from agent.learn.train import held_out
@@ -71,10 +72,7 @@ def hands(learner: SmallLearner, batch: Batch, given: int, off: Tensor) -> Tenso
 
 def away(rows: Tensor, batch: Batch) -> str:
     """How far those rows are from the demonstration's, cm."""
-    yaw = torch.from_numpy(batch["state"][:, None, 12])
-    step = torch.from_numpy(batch["chunk"][..., :3] - batch["state"][:, None, 7:10])
-    c, s, (x, y, z) = torch.cos(yaw), torch.sin(yaw), step.unbind(-1)
-    wanted = torch.stack([c * x + s * y, c * y - s * x, z], dim=-1)
+    wanted = torch.from_numpy(relative(batch["chunk"], batch["state"])[..., :3])
     return ", ".join(f"{100 * float((rows - wanted)[:, row - 1].norm(dim=-1).mean()):.1f}" for row in ROWS)
 
 
