@@ -18,7 +18,7 @@ from agent.executor.models.pi0 import StepCondition, time_embedding
 from agent.executor.models.pi0_small import DecoderBlock, EncoderBlock, Size, zero_linear
 from agent.executor.models.sampling import Guide, euler, flow_times, row_times
 from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig, Telling, mean_words
-from agent.executor.models.small_pi0 import LEAST_TIME, Drawn
+from agent.executor.models.small_pi0 import Drawn, flow_losses
 
 
 class Remembered(NamedTuple):
@@ -92,22 +92,14 @@ class SmallEncDec(nn.Module):
         scale, shift = last.chunk(2, dim=-1)
         return self.action_out(F.layer_norm(y, y.shape[-1:], eps=1e-6) * (1 + scale) + shift).float()
 
+    def at_times(self, t: Tensor, given: Tensor) -> StepCondition:
+        """See SmallPi0.at_times."""
+        rows = torch.arange(self.horizon, device=t.device)[None] < given[:, None]
+        return self.condition(torch.where(rows, 0.0, t[:, None]))
+
     def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, weight: Tensor) -> tuple[Tensor, Pointing | None]:
-        """See SmallPi0.losses."""
-        memory, pointing = self.look(senses)
-        draws = len(drawn.t) // len(actions)
-        with torch.no_grad():
-            promised = self.clean(memory, drawn.noise[: len(actions)], self.condition(torch.ones(1, 1, device=actions.device)))
-        promised = promised.repeat(draws, 1, 1) + drawn.astray
-        memory = memory.repeat(draws)
-        actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
-        free = torch.arange(self.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
-        t = drawn.t[:, None, None]
-        x = torch.where(free, t * drawn.noise + (1 - t) * actions, promised)
-        times = torch.where(free[..., 0], drawn.t[:, None], 0.0)
-        missed = (self.clean(memory, x, self.condition(times)) - actions) ** 2
-        counts = weight * free
-        return (missed * counts / t.clamp(min=LEAST_TIME)).sum() / (counts.sum().clamp(min=1) * actions.shape[2]), pointing
+        """See flow_losses."""
+        return flow_losses(self, senses, actions, drawn, weight)
 
     def denoise(self, memory: Remembered, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
         """Noise float32[B, H, A] → a chunk, in `steps` Euler steps from t = 1 to t = 0."""

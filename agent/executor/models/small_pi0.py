@@ -10,7 +10,7 @@ Rows that are given (a real-time prefix) carry the time of clean data, row by ro
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -135,25 +135,8 @@ class SmallPi0(Pi0):
         return StepCondition(torch.where(rows, both.mixed[-1:], both.mixed[:-1]), both.modulation)
 
     def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, weight: Tensor) -> tuple[Tensor, Pointing | None]:
-        """The weighted mean square error of the clean actions, and the pointing, whose loss the caller adds.
-
-        actions [B, H, A]; weight [B, H, 1], 0 for rows that do not count. Given rows do not count either: they are what the network itself
-        would have promised, for in use they are nothing else, and are off by `drawn.astray`.
-        """
-        seen, pointing = self.look(senses)
-        draws = len(drawn.t) // len(actions)
-        with torch.no_grad():
-            promised = self.clean(seen, drawn.noise[: len(actions)], self.condition(torch.ones(1, 1, device=actions.device)))
-        promised = promised.repeat(draws, 1, 1) + drawn.astray
-        seen = seen.repeat(draws)
-        actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
-        free = torch.arange(self.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
-        t = drawn.t[:, None, None]
-        x = torch.where(free, t * drawn.noise + (1 - t) * actions, promised)
-        missed = (self.clean(seen, x, self.at_times(drawn.t, drawn.given)) - actions) ** 2
-        counts = weight * free
-        share = counts / t.clamp(min=LEAST_TIME)
-        return (missed * share).sum() / (counts.sum().clamp(min=1) * actions.shape[2]), pointing
+        """See flow_losses."""
+        return flow_losses(self, senses, actions, drawn, weight)
 
     def denoise(self, seen: Remembered, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
         """Noise float32[B, H, A] → a chunk, in `steps` Euler steps from t = 1 to t = 0."""
@@ -167,4 +150,40 @@ class SmallPi0(Pi0):
         return euler(field, noise, times, guide, noise_at=1)
 
 
-__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "shape"]
+class FlowModel(Protocol):
+    """A network that answers with clean actions, at flow times of its own for every row."""
+
+    horizon: int
+
+    def look(self, senses: Senses) -> tuple[Any, Pointing | None]: ...
+
+    def clean(self, seen: Any, x: Tensor, condition: StepCondition, /) -> Tensor: ...
+
+    def condition(self, t: Tensor, /) -> StepCondition: ...
+
+    def at_times(self, t: Tensor, given: Tensor) -> StepCondition: ...
+
+
+def flow_losses(model: FlowModel, senses: Senses, actions: Tensor, drawn: Drawn, weight: Tensor) -> tuple[Tensor, Pointing | None]:
+    """The weighted mean square error of the clean actions, and the pointing, whose loss the caller adds.
+
+    actions [B, H, A]; weight [B, H, 1], 0 for rows that do not count. Given rows do not count either: they are what the network itself
+    would have promised, for in use they are nothing else, and are off by `drawn.astray`.
+    """
+    seen, pointing = model.look(senses)
+    draws = len(drawn.t) // len(actions)
+    with torch.no_grad():
+        promised = model.clean(seen, drawn.noise[: len(actions)], model.condition(torch.ones(1, 1, device=actions.device)))
+    promised = promised.repeat(draws, 1, 1) + drawn.astray
+    seen = seen.repeat(draws)
+    actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
+    free = torch.arange(model.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
+    t = drawn.t[:, None, None]
+    x = torch.where(free, t * drawn.noise + (1 - t) * actions, promised)
+    missed = (model.clean(seen, x, model.at_times(drawn.t, drawn.given)) - actions) ** 2
+    counts = weight * free
+    share = counts / t.clamp(min=LEAST_TIME)
+    return (missed * share).sum() / (counts.sum().clamp(min=1) * actions.shape[2]), pointing
+
+
+__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "flow_losses", "shape"]

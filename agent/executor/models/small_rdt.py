@@ -152,7 +152,7 @@ class SmallRDT(nn.Module):
                generator: torch.Generator) -> tuple[Tensor, Pointing | None]:  # fmt: skip
         """Weighted mean square error of the clean actions [B, H, 128]; `drawn`: K draws, its t being diffusion steps, int64[K*B].
 
-        weight [B, H, 1], 0 for rows beyond the robot's. Given rows are the network's own, as in SmallPi0.losses.
+        weight [B, H, 1], 0 for rows beyond the robot's. Given rows are the network's own, as in small_pi0.flow_losses.
         """
         seen, pointing = self.look(senses, hz, generator)
         draws, nothing = len(drawn.t) // len(actions), torch.zeros(1, self.horizon, 1, dtype=torch.bool, device=actions.device)
