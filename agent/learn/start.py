@@ -13,7 +13,7 @@ from typing import Any
 import torch
 
 from agent.errors import ConfigError, hint
-from agent.executor.models.small import FAMILIES, SmallConfig
+from agent.executor.models.small import FAMILIES, SmallConfig, config_from_json
 from agent.executor.models.small_files import is_small, load_small
 from agent.learn.dataset import Samples
 from agent.learn.gate import closed_loop
@@ -123,14 +123,15 @@ def make_learner(order: Order, data: Samples) -> Learner:
 
 def same_sizes(order: Order, theirs: SmallConfig) -> None:
     """ConfigError if other sizes are asked for than the weights have that are gone on with."""
-    for name, value in order.sizes.items():
-        if (has := getattr(theirs, name)) != value:
-            raise ConfigError(f"--size {name}={value}: the weights of {order.init} have {name}={has}, and --init goes on with them. "
+    asked = small_config(order)
+    for name in order.sizes:
+        if (wanted := getattr(asked, name)) != (has := getattr(theirs, name)):
+            raise ConfigError(f"--size {name}={wanted}: the weights of {order.init} have {name}={has}, and --init goes on with them. "
                               "Leave --init out to begin from nothing, or the --size.")  # fmt: skip
 
 
 def small_config(order: Order) -> SmallConfig:
-    return SmallConfig(family=order.family, **order.sizes)  # type: ignore[arg-type]
+    return config_from_json({**asdict(SmallConfig()), "family": order.family, **order.sizes})
 
 
 def try_out(order: Order, checkpoint: Path) -> dict[str, Any]:

@@ -268,6 +268,8 @@ def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path, s
 def test_weights_that_are_gone_on_with_keep_their_sizes(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
     order = Order("pi0", ("data",), plan(tmp_path / "further"), init=str(small_pi0[0]), sizes=small_pi0[1])
     make_learner(order, FEW)  # type: ignore[arg-type]
+    as_typed = {name: list(value) if isinstance(value, tuple) else value for name, value in small_pi0[1].items()}
+    make_learner(replace(order, sizes=as_typed), FEW)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match=r"pointing=False: the weights of .* have pointing=True.*Leave --init out"):
         make_learner(replace(order, sizes={"pointing": False}), FEW)  # type: ignore[arg-type]
 
