@@ -10,6 +10,7 @@ from agent.learn.dataset import HORIZON
 from agent.learn.stage import Moment
 from agent.types import Array, Observation, Scene, Subtask
 from sim.oracle import MOVES, NEEDS, _follow
+from sim.oracle.fixtures import resting
 from sim.oracle.imagined import Imagined
 from sim.oracle.motion import Move
 from sim.oracle.spots import Spot
@@ -25,7 +26,7 @@ class Label(NamedTuple):
     chunk: Array
     """float32[32, 7]."""
     spot: tuple[float, float, float] | None
-    """Where what the call moves is to come to rest, m, if it puts something down."""
+    """Where what the call moves is to come to rest, m: a thing that it puts down, or a handle."""
 
 
 class Mind:
@@ -40,7 +41,8 @@ class Mind:
         with self._rolling(observation, subtask) as (hand, step):
             rows = np.array([step()[1] for _ in range(HORIZON)], np.float32)
             spot = hand.notes.get(spot_key(subtask))
-        return Label(rows, spot[:3] if isinstance(spot, Spot) else None)
+        assert observation.scene is not None
+        return Label(rows, spot[:3] if isinstance(spot, Spot) else resting(observation.scene, subtask))
 
     def imagine(self, observation: Observation, subtask: Subtask) -> list[Moment]:
         """The whole of a call in the mind, until nothing moves any more. Raises Refused, a PolicyError."""

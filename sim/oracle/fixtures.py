@@ -1,18 +1,20 @@
 """What the skills of lid, lever, knob and a half-open drawer do next; see moves.py."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from math import atan2, cos, pi, sin
 
 import numpy as np
 
-from agent.types import Thing
+from agent.types import Scene, Subtask, Thing
 from sim.oracle.grasps import FARTHEST, WRIST
+from sim.oracle.handles import at_joint
 from sim.oracle.imagined import DT, Imagined, wrap
 from sim.oracle.motion import LEAD, TURN, Move
-from sim.oracle.moves import grip_handle, let_go, slide
-from sim.parts.console import LEVER_LONG, LEVER_SWING, MARKS
+from sim.oracle.moves import OPENED, grip_handle, let_go, slide
+from sim.parts.console import KNOB_GRASP, LEVER_LONG, LEVER_SWING, MARKS, TICKS
 from sim.parts.store import LID_TRAVEL
 
+LID_AT = {"left": LID_TRAVEL, "right": 0.0}
 AT_END, NEAR_END = 0.002, 0.008
 """How near to its end a gripped lid is brought, and how near is enough without a grip, m."""
 HALF, HALF_OFF, HALF_ENOUGH = 0.07, 0.004, 0.014
@@ -26,7 +28,7 @@ TURNED, TURNED_ENOUGH = 0.03, 0.12
 def slide_lid(hand: Imagined, name: str, side: str) -> Move:
     """Grip the handle from above, pull it along y to that end, let go, rise."""
     here = hand.things[name].joint or 0.0
-    left = (LID_TRAVEL if side == "left" else 0.0) - here
+    left = LID_AT[side] - here
     if hand.gripped == name and abs(left) > AT_END:
         return slide((0.0, float(np.sign(left))), abs(left), LID_TRAVEL - abs(left))
     if hand.gripped == name or abs(left) <= NEAR_END:
@@ -36,21 +38,21 @@ def slide_lid(hand: Imagined, name: str, side: str) -> Move:
 
 def uncover(hand: Imagined, name: str) -> Move:
     """Slide the lid to where the other bay is."""
-    return slide_lid(hand, _lid(hand), "right" if _is_left(hand, name) else "left")
+    return slide_lid(hand, _lid(hand.things), "right" if _is_left(hand.things, name) else "left")
 
 
 def cover(hand: Imagined, name: str) -> Move:
     """Slide the lid to where that bay is."""
-    return slide_lid(hand, _lid(hand), "left" if _is_left(hand, name) else "right")
+    return slide_lid(hand, _lid(hand.things), "left" if _is_left(hand.things, name) else "right")
 
 
-def _lid(hand: Imagined) -> str:
-    return next(thing.name for thing in hand.things.values() if thing.kind == "lid")
+def _lid(things: Mapping[str, Thing]) -> str:
+    return next(thing.name for thing in things.values() if thing.kind == "lid")
 
 
-def _is_left(hand: Imagined, bay: str) -> bool:
+def _is_left(things: Mapping[str, Thing], bay: str) -> bool:
     """Is it the bay farther to the left?"""
-    return hand.things[bay].position[1] == max(thing.position[1] for thing in hand.things.values() if thing.kind == "bay")
+    return things[bay].position[1] == max(thing.position[1] for thing in things.values() if thing.kind == "bay")
 
 
 def open_half(hand: Imagined, name: str) -> Move:
@@ -109,6 +111,28 @@ def _grip_yaw(hand: Imagined, knob: Thing, left: float) -> float:
         return 10 * max(yaw + left - high, low - yaw - left, 0.0) + 0.15 * abs(wrap(yaw - hand.yaw))
 
     return min(options, key=cost)
+
+
+def resting(scene: Scene, subtask: Subtask) -> tuple[float, float, float] | None:
+    """Where the handle that a call moves comes to rest, base frame, m; of a knob, the tick that it is to show at. None for other calls."""
+    things, args = {thing.name: thing for thing in scene.things}, subtask.args
+    match subtask.skill:
+        case "open" | "close" | "open_half":
+            joint = {"open": OPENED, "close": 0.0, "open_half": HALF}[subtask.skill]
+            return at_joint(things[args["thing"]], joint).position
+        case "slide":
+            return at_joint(things[args["thing"]], LID_AT[args["side"]]).position
+        case "cover" | "uncover":
+            side = "left" if _is_left(things, args["thing"]) == (subtask.skill == "cover") else "right"
+            return at_joint(things[_lid(things)], LID_AT[side]).position
+        case "flip" | "switch":
+            lever = next(thing for thing in things.values() if thing.kind == "lever")
+            return at_joint(lever, LEVER_SWING if args["way"] in ("on", "up") else -LEVER_SWING).position
+        case "turn":
+            (x, y, z), mark = things[args["thing"]].position, MARKS[args["mark"]]
+            return x + TICKS * cos(mark), y + TICKS * sin(mark), z - KNOB_GRASP
+        case _:
+            return None
 
 
 LITERALS = ("side", "way", "mark")

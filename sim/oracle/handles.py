@@ -20,21 +20,30 @@ Upright = tuple[float, float, float, float, float, float]
 def dragged(thing: Thing, by: Vector, turned: float) -> Thing:
     """Where it is after the hand that grips it went `by`, float64[3], m, and `turned`, rad."""
     joint = thing.joint or 0.0
-    x, y, z = thing.position
     match thing.kind:
         case "drawer":
-            new = min(max(joint - float(by[0]), 0.0), DRAWER_TRAVEL)
-            return thing.model_copy(update={"position": (x - new + joint, y, z), "joint": new})
+            return at_joint(thing, min(max(joint - float(by[0]), 0.0), DRAWER_TRAVEL))
         case "lid":
-            new = min(max(joint + float(by[1]), 0.0), store.LID_TRAVEL)
-            return thing.model_copy(update={"position": (x, y + new - joint, z), "joint": new})
+            return at_joint(thing, min(max(joint + float(by[1]), 0.0), store.LID_TRAVEL))
         case "lever":
-            new = _within(joint + float(by[0]) / (console.LEVER_LONG * cos(joint)), console.LEVER_SWING)
-            moved = (x + console.LEVER_LONG * (sin(new) - sin(joint)), y, z + console.LEVER_LONG * (cos(new) - cos(joint)))
-            return thing.model_copy(update={"position": moved, "joint": new})
+            return at_joint(thing, _within(joint + float(by[0]) / (console.LEVER_LONG * cos(joint)), console.LEVER_SWING))
         case _:
-            new = _within(joint + turned, console.KNOB_LIMIT)
+            return at_joint(thing, _within(joint + turned, console.KNOB_LIMIT))
+
+
+def at_joint(thing: Thing, new: float) -> Thing:
+    """Where it is with its joint there, m or rad."""
+    (x, y, z), joint = thing.position, thing.joint or 0.0
+    match thing.kind:
+        case "drawer":
+            x -= new - joint
+        case "lid":
+            y += new - joint
+        case "lever":
+            x, z = x + console.LEVER_LONG * (sin(new) - sin(joint)), z + console.LEVER_LONG * (cos(new) - cos(joint))
+        case _:
             return thing.model_copy(update={"yaw": thing.yaw + new - joint, "joint": new})
+    return thing.model_copy(update={"position": (x, y, z), "joint": new})
 
 
 def _within(angle: float, limit: float) -> float:

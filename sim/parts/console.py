@@ -30,6 +30,8 @@ KNOB_DISC, KNOB_FIN = (0.027, 0.012), (0.046, 0.014, 0.026)
 KNOB_GRASP = 0.027
 MARKS = {"mark 1": pi / 2, "mark 2": 0.0, "mark 3": -pi / 2}
 """Where the pointer shows at a mark, rad about z: to the left, straight ahead, to the right."""
+TICKS = 0.044
+"""How far from the knob's middle the marks are, m."""
 AT_MARK = radians(15)
 LAMP_ON: RGB = (0.66, 0.90, 1.0)
 LAMP_OFF: RGB = (0.36, 0.40, 0.45)
@@ -157,7 +159,7 @@ def _ticks() -> list[tuple[float, float, float]]:
     for count, angle in enumerate(MARKS.values(), start=1):
         for index in range(count):
             bearing = angle + 0.24 * (index - (count - 1) / 2)
-            ticks.append((FRONT_X + 0.044 * cos(bearing), KNOB_Y + 0.044 * sin(bearing), bearing))
+            ticks.append((FRONT_X + TICKS * cos(bearing), KNOB_Y + TICKS * sin(bearing), bearing))
     return ticks
 
 

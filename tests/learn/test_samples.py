@@ -107,6 +107,32 @@ def test_a_remembered_spot_does_not_change_the_label() -> None:
         assert call is not None
 
 
+HANDLES = [
+    ("open", {"thing": "drawer"}), ("close", {"thing": "drawer"}), ("open_half", {"thing": "drawer"}), ("turn", {"thing": "knob", "mark": "mark 1"}),
+    ("turn", {"thing": "knob", "mark": "mark 3"}), ("flip", {"thing": "lever", "way": "up"}), ("flip", {"thing": "lever", "way": "down"}),
+    ("switch", {"thing": "lamp", "way": "on"}), ("slide", {"thing": "lid", "side": "left"}), ("slide", {"thing": "lid", "side": "right"}),
+    ("uncover", {"thing": "left bay"}), ("cover", {"thing": "left bay"}), ("uncover", {"thing": "right bay"}), ("cover", {"thing": "right bay"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("skill", "args"), HANDLES, ids=lambda given: given if isinstance(given, str) else "-".join(given.values()))
+def test_the_spot_of_a_handle_is_where_the_oracle_leaves_it(skill: str, args: dict[str, str]) -> None:
+    with stage(BENCH) as (here, _):
+        start = here.put(somewhere(np.random.default_rng(5)))
+        assert start is not None and start.scene is not None
+        call = library().skills[skill](**args)
+        told = Mind().label(start, call.subtask)
+        last = Mind().imagine(start, call.subtask)[-1]
+        name = handled(call.subtask, start.scene)[0] or ""
+        end, spot = last.things.get(name, start.scene.find(name)), np.array(told.spot)
+        if skill == "turn":
+            assert np.isclose(np.arctan2(*(spot - end.position)[1::-1]), end.yaw, atol=0.15)
+            there = here.put(last)
+            assert there is not None and there.scene is not None and ("at", "knob", args["mark"]) in there.scene.facts
+        else:
+            assert np.allclose(spot, end.position, atol=0.02)
+
+
 def test_what_lies_in_a_drawer_lies_in_it_however_far_it_is_out() -> None:
     layout = {"things": ["blue bowl", {"name": "red block", "in": "drawer"}, "green block"], "drawer": "open", "look": "lab"}
     with stage(layout) as (here, _):
