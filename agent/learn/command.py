@@ -59,7 +59,7 @@ Long = Annotated[int | None, typer.Option("--samples", help="How many samples to
 Minutes = Annotated[float | None, typer.Option(help="How many minutes of training, pauses not counted.")]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder of the run; one that was cut off goes on there.")]
 Gates = Annotated[str | None, typer.Option("--gate", help="Task templates to try in closed loop, with commas.")]
-Shares = Annotated[list[str] | None, typer.Option("--share", help="Show a skill or datasets more often: stack=2, visited=3.")]
+Shares = Annotated[list[str] | None, typer.Option("--share", help="Show some more often: stack=2, visited=3, visited:open=2.")]
 Sizes = Annotated[list[str] | None, typer.Option("--size", help="Another size: pointing=false, width=96. May be given several times.")]
 
 

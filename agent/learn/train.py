@@ -254,18 +254,23 @@ class Training:
 
 
 def weights(data: Demonstrations, shares: Mapping[str, float]) -> Array:
-    """How often each frame is shown, float64[N]: by the name of a skill, of a dataset, or of a part of datasets' names ("tabletop", or
-    "visited" for all that are called so). ConfigError for any other name."""
+    """How often each frame is shown, float64[N]: by names of skills and datasets; `bench:slide` means frames of both. ConfigError for
+    a name that there is not."""
     found = np.ones(len(data))
-    for name, share in shares.items():
-        skills = [number for number, skill in enumerate(data.skills) if skill == name]
-        sets = [number for number, known in enumerate(data.sets) if name in (known, *known.split("/"))]
-        if not skills and not sets:
-            known = [*data.skills, *data.sets]
-            raise ConfigError(f"--share {name}: these data have no such skill or dataset. They have: {', '.join(known)}."
-                              f"{hint(name, known)}")  # fmt: skip
-        found[np.isin(data.column("skill"), skills) if skills else np.isin(data.column("set"), sets)] *= share
+    for names, share in shares.items():
+        found[np.logical_and.reduce([called(data, name) for name in names.split(":")])] *= share
     return found
+
+
+def called(data: Demonstrations, name: str) -> Array:
+    """Which frames are of that skill, of that dataset, or of a dataset with that part in its name ("tabletop", or "visited" for all
+    that are called so), bool[N]."""
+    skills = [number for number, skill in enumerate(data.skills) if skill == name]
+    sets = [number for number, known in enumerate(data.sets) if name in (known, *known.split("/"))]
+    if not skills and not sets:
+        known = [*data.skills, *data.sets]
+        raise ConfigError(f"--share {name}: these data have no such skill or dataset. They have: {', '.join(known)}.{hint(name, known)}")
+    return np.isin(data.column("skill"), skills) if skills else np.isin(data.column("set"), sets)
 
 
 def held_out(seeds: Array) -> Array:

@@ -108,9 +108,10 @@ def test_a_remembered_spot_does_not_change_the_label() -> None:
 
 
 HANDLES = [
-    ("open", {"thing": "drawer"}), ("close", {"thing": "drawer"}), ("open_half", {"thing": "drawer"}), ("turn", {"thing": "knob", "mark": "mark 1"}),
-    ("turn", {"thing": "knob", "mark": "mark 3"}), ("flip", {"thing": "lever", "way": "up"}), ("flip", {"thing": "lever", "way": "down"}),
-    ("switch", {"thing": "lamp", "way": "on"}), ("slide", {"thing": "lid", "side": "left"}), ("slide", {"thing": "lid", "side": "right"}),
+    ("open", {"thing": "drawer"}), ("close", {"thing": "drawer"}), ("open_half", {"thing": "drawer"}),
+    ("turn", {"thing": "knob", "mark": "mark 1"}), ("turn", {"thing": "knob", "mark": "mark 3"}), ("switch", {"thing": "lamp", "way": "on"}),
+    ("flip", {"thing": "lever", "way": "up"}), ("flip", {"thing": "lever", "way": "down"}),
+    ("slide", {"thing": "lid", "side": "left"}), ("slide", {"thing": "lid", "side": "right"}),
     ("uncover", {"thing": "left bay"}), ("cover", {"thing": "left bay"}), ("uncover", {"thing": "right bay"}), ("cover", {"thing": "right bay"}),
 ]  # fmt: skip
 

@@ -118,6 +118,7 @@ def test_training_fits_what_it_is_shown(tmp_path: Path) -> None:
 def test_what_is_to_be_shown_more_often_is() -> None:
     np.testing.assert_array_equal(shown_weights(FEW, {})[:4], [1, 1, 1, 1])
     np.testing.assert_array_equal(shown_weights(FEW, {"place": 3.0, "states": 0.5})[:4], [0.5, 1.5, 0.5, 1.5])
+    np.testing.assert_array_equal(shown_weights(FEW, {"states:place": 3.0})[:4], [1, 3, 1, 3])
     with pytest.raises(ConfigError, match=r"--share plase.*pick, place, states.*place"):
         shown_weights(FEW, {"plase": 2.0})
 
