@@ -146,7 +146,8 @@ def rates(result: dict[str, Any]) -> list[tuple[str, str, dict[str, Any]]]:
         return [("recovery", one["name"], one) for one in result["demos"]]
     if result["kind"] == "skills":
         whole = {row: {"name": "all", **one} for row, one in result["overall_rows"].items()}
-        return [(row, one["name"], one) for row, of in result["rows"].items() for one in [*of, whole[row]]]
+        asked = {row: [{**one, "name": f"each {one['name']}"} for one in of] for row, of in result["calls"].items()}
+        return [(row, one["name"], one) for row, of in result["rows"].items() for one in [*of, whole[row], *asked[row]]]
     if result["kind"] == "disturbed":
         return [(row, one["name"], one) for row, of in result["rows"].items() for one in [{"name": "clean", **of["clean"]}, *levelled(of)]]
     return []

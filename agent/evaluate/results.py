@@ -58,8 +58,17 @@ def skills(protocol: Protocol, lines: Sequence[Line]) -> Line:
             for row, of in grouped(lines, lambda line: line["row"]).items()}  # fmt: skip
     overall = {row: rate(of) for row, of in grouped(lines, lambda line: line["row"]).items()}
     first = played_rows(protocol)[0]
+    asked = {row: calls(of) for row, of in grouped(lines, lambda line: line["row"]).items()}
     compared = differences(protocol, lines)
-    return {"skills": rows[first], "overall": overall[first], "rows": rows, "overall_rows": overall, "differences": compared}
+    return {"skills": rows[first], "overall": overall[first], "rows": rows, "overall_rows": overall, "calls": asked,
+            "differences": compared}  # fmt: skip
+
+
+def calls(lines: Sequence[Line]) -> list[Line]:
+    """Each skill, over all tasks in which it was asked of the policy."""
+    told = [{"name": name, "done": done} for line in lines for result in line["results"] for name, done in result.get("calls", ())]
+    return [{"name": name, **share(sum(one["done"] for one in of), len(of))}
+            for name, of in sorted(grouped(told, lambda one: one["name"]).items())]  # fmt: skip
 
 
 def played_rows(protocol: Protocol) -> list[Row]:

@@ -71,9 +71,12 @@ class Watched:
 
     def over(self) -> str | None:
         """Why the task is over: done, or out of time; None while it goes on."""
-        if self.referee is not None and self.referee.verdict.held is not None:
+        if self.succeeded():
             return "the task is done"
         return "the task is out of time" if self.robot.tick >= self.deadline else None
+
+    def succeeded(self) -> bool:
+        return self.referee is not None and self.referee.verdict.held is not None
 
     def observe(self, cameras: Collection[str] | None = None) -> Observation:
         return self.robot.observe(cameras)
@@ -112,6 +115,8 @@ class Tally:
     last: Subtask | None = None
     """The last subtask that ended as done."""
     steps: list[str] = field(default_factory=list)
+    calls: list[tuple[str, bool]] = field(default_factory=list)
+    """Each skill that was asked of the policy, and whether it did it."""
     chunks: int = 0
     chunk_ms: float = 0.0
     """Of all chunks together: in the model, as far as the policy tells, else until its answer was there."""
@@ -189,8 +194,10 @@ class Stage:
 
     def _by_plan(self, executor: Executor, plan: Sequence[Subtask], tally: Tally) -> None:
         for subtask in plan:
+            scene = self.watched.scene()
             outcome = executor.run(self.library.bind(subtask), stop=self.watched.over)
             tally.steps.append(subtask.words)
+            tally.calls.append((called(subtask, scene), outcome.status == "done" or self.watched.succeeded()))
             if outcome.status != "done":
                 tally.failed_steps += outcome.status != "stopped"
                 tally.why, tally.last = f"{subtask.words}: {outcome.why}", None
@@ -237,8 +244,10 @@ class Stage:
         tally.why = (self.watched.over() or ended) if not asked and state["status"] == "stopped" else ended
 
     def _judged(self, outcome: dict[str, Any], mailbox: Mailbox, tally: Tally) -> None:
+        asked = Subtask.model_validate(outcome["subtask"])
+        tally.calls.append((called(asked, self.watched.scene()), outcome["status"] == "done" or self.watched.succeeded()))
         if outcome["status"] == "done":
-            tally.last = Subtask.model_validate(outcome["subtask"])
+            tally.last = asked
         elif outcome["status"] != "stopped":
             tally.failed_steps, tally.last = tally.failed_steps + 1, None
             if self.row == "planner":
@@ -252,9 +261,18 @@ class Stage:
         return {
             "template": task.template, "words": words, "success": success, "first": verdict.first, "held": verdict.held,
             "progress": round(verdict.progress, 3), "ticks": self.robot.tick - start.tick, "why": clip_text(why, 300), "unmet": list(unmet),
-            "steps": tally.steps, "decisions": tally.decisions, "failed_steps": tally.failed_steps, "began": start.tick,
-            "wrong": self.watched.wrong(), "chunks": tally.chunks, "chunk_ms": round(tally.chunk_ms / max(tally.chunks, 1), 2),
+            "steps": tally.steps, "calls": tally.calls, "decisions": tally.decisions, "failed_steps": tally.failed_steps,
+            "began": start.tick, "wrong": self.watched.wrong(), "chunks": tally.chunks,
+            "chunk_ms": round(tally.chunk_ms / max(tally.chunks, 1), 2),
         }  # fmt: skip
+
+
+def called(subtask: Subtask, scene: Scene) -> str:
+    """What a call is counted as: its skill; of a place also the relation, and to what kind of thing."""
+    args = subtask.args
+    if "relation" not in args or "target" not in args:
+        return subtask.skill
+    return f"{subtask.skill} {args['relation']} a {scene.find(args['target']).kind}"
 
 
 class Ending(Around):

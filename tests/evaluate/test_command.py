@@ -17,6 +17,7 @@ def test_skills_print_one_json_object_last(tmp_path: Path) -> None:
                                      "--local", "--json", "--out", str(tmp_path)], catch_exceptions=False)  # fmt: skip
     result = json.loads(shown.stdout.splitlines()[-1])
     assert result["skills"] == [{**result["skills"][0], "name": "light off", "success": 1.0, "n": 1}]
+    assert [one["name"] for one in result["calls"]["plan"]] == ["press"] and result["calls"]["plan"][0]["successes"] == 1
     assert result["seeds"] == [3, 3] and (tmp_path / "report.html").exists()
 
 

@@ -50,6 +50,7 @@ def test_plan_and_planner_agree_where_nothing_goes_wrong() -> None:
     assert plan["success"] and planner["success"]
     assert plan["results"][0]["steps"] == planner["results"][0]["steps"]
     assert plan["results"][0]["decisions"] == 0 < planner["results"][0]["decisions"]
+    assert plan["results"][0]["calls"] == planner["results"][0]["calls"] == [("pick", True), ("place in a bowl", True)]
 
 
 def test_chunks_are_counted_and_timed() -> None:

@@ -97,7 +97,8 @@ def test_a_policy_that_reads_no_words_has_no_row_alone(tmp_path: Path) -> None:
 def test_failures_come_with_a_picture(tmp_path: Path) -> None:
     failing = Protocol(name="failing", kind="skills", rows=("plan",), policy="random", templates=("light on",), episodes=1, ticks=15)
     result = evaluate(failing, load_config(), tmp_path)
-    (worst,) = result["worst"]
+    (worst,), (asked,) = result["worst"], result["calls"]["plan"]
+    assert (asked["name"], asked["successes"], asked["n"]) == ("press", 0, 1)
     assert (tmp_path / worst["picture"]).read_bytes()[:2] == b"\xff\xd8"
     assert "data:image/jpeg" in (tmp_path / "report.html").read_text()
 
