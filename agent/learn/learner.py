@@ -19,7 +19,7 @@ from agent.errors import ConfigError
 from agent.executor.models.pi0 import training_time
 from agent.executor.models.small import GREY, Eyes, Pointing, Senses, SmallConfig, pointing_error
 from agent.executor.models.small_files import Small, load_small, make_model, save_small
-from agent.executor.models.small_pi0 import Drawn, SmallPi0
+from agent.executor.models.small_pi0 import Drawn, SmallPi0, Weigh
 from agent.executor.models.small_policy import SmallPolicy
 from agent.executor.models.small_rdt import DROP, SmallRDT, training_steps
 from agent.executor.models.small_space import RATE_HZ, SLOTS, Space, slowed
@@ -149,15 +149,16 @@ class SmallLearner:
         noise, astray = torch.randn(shape, generator=generator).to(self.device), self.astray(given, generator).to(self.device)
         if isinstance(self.small.model, SmallRDT):
             rates = self.rates(count, generator)
-            actions, weight = self.targets(batch, rates)
+            actions, counts = self.targets(batch, rates)
             drawn = Drawn(noise, training_steps(draws * count, generator).to(self.device), given.to(self.device), astray)
             hz = torch.tensor(rates, dtype=torch.float32, device=self.device)
-            motion, pointing = self.small.model.losses(senses, actions, drawn, hz, weight, generator)
+            motion, pointing = self.small.model.losses(senses, actions, drawn, hz, self.weigh(counts, rates), generator)
         else:
-            actions, weight = self.targets(batch, [RATE_HZ] * count)
+            rates = [RATE_HZ] * count
+            actions, counts = self.targets(batch, rates)
             time = training_time(torch.rand(draws * count, generator=generator))
             drawn = Drawn(noise, time.to(self.device), given.to(self.device), astray)
-            motion, pointing = self.small.model.losses(senses, actions, drawn, weight)
+            motion, pointing = self.small.model.losses(senses, actions, drawn, self.weigh(counts, rates))
         total, parts = motion, {"motion": motion.detach()}
         if pointing is not None:
             heat = self.pointed(pointing, batch)
@@ -194,18 +195,33 @@ class SmallLearner:
         return [RDT_RATES[int(is_slow)] for is_slow in slow]
 
     def targets(self, batch: Batch, rates: Sequence[int]) -> tuple[Tensor, Tensor]:
-        """Rows as the network learns them, float32[B, H, width], and their weights [B, H, 1]: the sample's, and 0 beyond the horizon of
-        the rate. A weight that follows from what is seen leaves what is to be answered there as it is."""
+        """Rows as the network learns them, float32[B, H, width], and which count [B, H, 1]: 0 beyond the horizon of the rate."""
         config, space = self.small.config, self.small.space
         actions = np.zeros((len(rates), config.horizon, space.width), np.float32)
-        weight = np.zeros((len(rates), config.horizon, 1), np.float32)
+        counts = np.zeros((len(rates), config.horizon, 1), np.float32)
         for rate in set(rates):
             at = [i for i, own in enumerate(rates) if own == rate]
             rows = space.rows(slowed(batch["chunk"][at], RATE_HZ // rate), batch["state"][at], rate)
-            actions[at, : rows.shape[1]], weight[at, : rows.shape[1]] = rows, 1
-        way = np.linalg.norm(batch["chunk"][:, : config.horizon // 2, :3] - batch["state"][:, None, 7:10], axis=-1).mean(1)
-        weight /= (self.choices.near + way)[:, None, None]
-        return torch.from_numpy(actions).to(self.device), torch.from_numpy(weight).to(self.device)
+            actions[at, : rows.shape[1]], counts[at, : rows.shape[1]] = rows, 1
+        return torch.from_numpy(actions).to(self.device), torch.from_numpy(counts).to(self.device)
+
+    def weigh(self, counts: Tensor, rates: Sequence[int]) -> Weigh:
+        """How much the rows of a sample count, by how far the network itself believes that the hand has to go.
+
+        By how far the demonstration goes, it would count more where that stays than where it goes: and where a picture may mean either,
+        the network would learn to stay.
+        """
+        return lambda guess: counts / (self.choices.near + self.way(guess, rates))
+
+    def way(self, rows: Tensor, rates: Sequence[int]) -> Tensor:
+        """How far from where it is the hand is on average in the first half of a chunk, m, float32[B, 1, 1]."""
+        space, found = self.small.space, torch.zeros(len(rows), 1, 1, device=rows.device)
+        for rate in set(rates):
+            at = [i for i, own in enumerate(rates) if own == rate]
+            half = space.horizon(rate) // 2
+            mean, std = (torch.from_numpy(part[:half, :3]).to(rows) for part in (space.rates[rate].mean, space.rates[rate].std))
+            found[at] = (rows[at, :half][..., PLACE[space.form][:3]] * std + mean).norm(dim=-1).mean(1)[:, None, None]
+        return found
 
     def pointed(self, pointing: Pointing, batch: Batch) -> Tensor:
         """The heat maps' loss, a scalar."""

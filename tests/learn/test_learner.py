@@ -1,11 +1,16 @@
-"""What training draws beside noise: given rows that are off."""
+"""What training draws beside noise: given rows that are off, and how much a sample counts."""
 
+from dataclasses import replace
+
+import numpy as np
 import pytest
 import torch
 
+from agent.executor.models.small import SmallConfig
 from agent.executor.models.small_space import SLOTS
 from agent.learn.learner import Choices, SmallLearner
 from tests.executor.models.small_models import tiny_small
+from tests.learn.few import Few
 
 
 @pytest.mark.parametrize("family", ["pi0", "pi0-small", "rdt"])
@@ -23,3 +28,18 @@ def test_given_rows_go_astray_more_and_more_and_in_place_alone(family: str) -> N
         assert 0.1 < float(mine[:, rows - 1].std()) < 0.3  # normal, its deviation drawn between 0 and 0.3
     assert torch.equal(off, learner.astray(given, torch.Generator().manual_seed(0)))
     assert not SmallLearner(tiny_small(family), Choices(astray=0.0)).astray(given, torch.Generator()).any()
+
+
+@pytest.mark.parametrize("family", ["pi0", "rdt"])
+def test_a_sample_counts_by_the_way_that_the_network_sees_before_it(family: str) -> None:
+    """The way of an answer is that of the demonstration if the answer is; the weight knows of no other."""
+    data, rates = Few(48), [20, 10] * 4 if family == "rdt" else [20] * 8
+    config = replace(SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3), family=family)
+    learner = SmallLearner.fresh(data, config, Choices(near=0.02), seed=1)
+    batch = data.batch(np.arange(8))
+    answers, counts = learner.targets(batch, rates)
+    went = np.linalg.norm(batch["chunk"][:, :16, :3] - batch["state"][:, None, 7:10], axis=-1)
+    for sample, rate in enumerate(rates):
+        way = went[sample, 20 // rate - 1 :: 20 // rate].mean()
+        assert float(learner.way(answers, rates)[sample]) == pytest.approx(way, rel=1e-3)
+        torch.testing.assert_close(learner.weigh(counts, rates)(answers)[sample], counts[sample] / (0.02 + way), rtol=1e-3, atol=1e-5)

@@ -18,7 +18,7 @@ from agent.executor.models.pi0 import StepCondition, time_embedding
 from agent.executor.models.pi0_small import DecoderBlock, EncoderBlock, Size, zero_linear
 from agent.executor.models.sampling import Guide, euler, flow_times, row_times
 from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig, Telling, mean_words
-from agent.executor.models.small_pi0 import Drawn, flow_losses
+from agent.executor.models.small_pi0 import Drawn, Weigh, flow_losses
 
 
 class Remembered(NamedTuple):
@@ -97,9 +97,9 @@ class SmallEncDec(nn.Module):
         rows = torch.arange(self.horizon, device=t.device)[None] < given[:, None]
         return self.condition(torch.where(rows, 0.0, t[:, None]))
 
-    def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, weight: Tensor) -> tuple[Tensor, Pointing | None]:
+    def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, weigh: Weigh) -> tuple[Tensor, Pointing | None]:
         """See flow_losses."""
-        return flow_losses(self, senses, actions, drawn, weight)
+        return flow_losses(self, senses, actions, drawn, weigh)
 
     def denoise(self, memory: Remembered, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
         """Noise float32[B, H, A] → a chunk, in `steps` Euler steps from t = 1 to t = 0."""

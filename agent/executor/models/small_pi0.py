@@ -10,6 +10,7 @@ Rows that are given (a real-time prefix) carry the time of clean data, row by ro
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -48,6 +49,10 @@ class Drawn(NamedTuple):
     t: Tensor
     given: Tensor
     astray: Tensor
+
+
+Weigh = Callable[[Tensor], Tensor]
+"""How much each row counts, [B, H, 1], from what the network itself takes for the answer, [B, H, A]; 0 for rows beyond the robot's."""
 
 
 class Remembered(NamedTuple):
@@ -134,9 +139,9 @@ class SmallPi0(Pi0):
         rows = torch.arange(self.horizon, device=t.device)[None, :, None] < given[:, None, None]
         return StepCondition(torch.where(rows, both.mixed[-1:], both.mixed[:-1]), both.modulation)
 
-    def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, weight: Tensor) -> tuple[Tensor, Pointing | None]:
+    def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, weigh: Weigh) -> tuple[Tensor, Pointing | None]:
         """See flow_losses."""
-        return flow_losses(self, senses, actions, drawn, weight)
+        return flow_losses(self, senses, actions, drawn, weigh)
 
     def denoise(self, seen: Remembered, noise: Tensor, steps: int = 10, guide: Guide | None = None) -> Tensor:
         """Noise float32[B, H, A] → a chunk, in `steps` Euler steps from t = 1 to t = 0."""
@@ -164,19 +169,18 @@ class FlowModel(Protocol):
     def at_times(self, t: Tensor, given: Tensor) -> StepCondition: ...
 
 
-def flow_losses(model: FlowModel, senses: Senses, actions: Tensor, drawn: Drawn, weight: Tensor) -> tuple[Tensor, Pointing | None]:
-    """The weighted mean square error of the clean actions, and the pointing, whose loss the caller adds.
+def flow_losses(model: FlowModel, senses: Senses, actions: Tensor, drawn: Drawn, weigh: Weigh) -> tuple[Tensor, Pointing | None]:
+    """The weighted mean square error of the clean actions [B, H, A], and the pointing, whose loss the caller adds.
 
-    actions [B, H, A]; weight [B, H, 1], 0 for rows that do not count. Given rows do not count either: they are what the network itself
-    would have promised, for in use they are nothing else, and are off by `drawn.astray`.
+    `weigh` is told what the network itself would have promised. Rows that are given do not count: they are these, for in use they are
+    nothing else, and are off by `drawn.astray`.
     """
     seen, pointing = model.look(senses)
     draws = len(drawn.t) // len(actions)
     with torch.no_grad():
         promised = model.clean(seen, drawn.noise[: len(actions)], model.condition(torch.ones(1, 1, device=actions.device)))
-    promised = promised.repeat(draws, 1, 1) + drawn.astray
-    seen = seen.repeat(draws)
-    actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
+    weight, promised = weigh(promised).repeat(draws, 1, 1), promised.repeat(draws, 1, 1) + drawn.astray
+    seen, actions = seen.repeat(draws), actions.repeat(draws, 1, 1)
     free = torch.arange(model.horizon, device=actions.device)[None, :, None] >= drawn.given[:, None, None]
     t = drawn.t[:, None, None]
     x = torch.where(free, t * drawn.noise + (1 - t) * actions, promised)
@@ -186,4 +190,4 @@ def flow_losses(model: FlowModel, senses: Senses, actions: Tensor, drawn: Drawn,
     return (missed * share).sum() / (counts.sum().clamp(min=1) * actions.shape[2]), pointing
 
 
-__all__ = ["Drawn", "Remembered", "SmallPi0", "as_inputs", "flow_losses", "shape"]
+__all__ = ["Drawn", "Remembered", "SmallPi0", "Weigh", "as_inputs", "flow_losses", "shape"]

@@ -29,7 +29,7 @@ from agent.executor.models.rdt import RDT, Memory, RDTConfig
 from agent.executor.models.rdt import Senses as RDTSenses
 from agent.executor.models.sampling import Guide
 from agent.executor.models.small import Eyes, Pointer, Pointing, Senses, SmallConfig, Telling, mean_words
-from agent.executor.models.small_pi0 import Drawn, SmallPi0
+from agent.executor.models.small_pi0 import Drawn, SmallPi0, Weigh
 from agent.executor.models.small_space import FELT, GIVEN, TURN, has_slots
 
 DROP = 0.1
@@ -148,20 +148,19 @@ class SmallRDT(nn.Module):
         tokens = self.rdt.state_adaptor(torch.cat([values, senses.has[:, None].expand_as(values)], dim=2)) + seen.told
         return self.rdt.model(tokens, t, senses.hz, seen.memories)
 
-    def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, hz: Tensor, weight: Tensor,
+    def losses(self, senses: Senses, actions: Tensor, drawn: Drawn, hz: Tensor, weigh: Weigh,
                generator: torch.Generator) -> tuple[Tensor, Pointing | None]:  # fmt: skip
         """Weighted mean square error of the clean actions [B, H, 128]; `drawn`: K draws, its t being diffusion steps, int64[K*B].
 
-        weight [B, H, 1], 0 for rows beyond the robot's. Given rows are the network's own, as in small_pi0.flow_losses.
+        Given rows and what `weigh` is told are the network's own, as in small_pi0.flow_losses.
         """
         seen, pointing = self.look(senses, hz, generator)
         draws, nothing = len(drawn.t) // len(actions), torch.zeros(1, self.horizon, 1, dtype=torch.bool, device=actions.device)
         with torch.no_grad():
             guess = with_given(drawn.noise[: len(actions)], actions, nothing)
             promised = self.clean(seen, guess, torch.full_like(drawn.t[:1], TRAIN_STEPS - 1)).float()
-        promised = promised.repeat(draws, 1, 1) * self.acts + drawn.astray
-        seen = seen.repeat(draws)
-        actions, weight = actions.repeat(draws, 1, 1), weight.repeat(draws, 1, 1)
+        weight, promised = weigh(promised).repeat(draws, 1, 1), promised.repeat(draws, 1, 1) * self.acts + drawn.astray
+        seen, actions = seen.repeat(draws), actions.repeat(draws, 1, 1)
         given = torch.arange(self.horizon, device=actions.device)[None, :, None] < drawn.given[:, None, None]
         noisy = with_given(add_noise(actions, drawn.noise, drawn.t), promised, given)
         missed = (self.clean(seen, noisy, drawn.t).float() - actions) ** 2

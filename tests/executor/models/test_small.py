@@ -25,8 +25,8 @@ flows = pytest.mark.parametrize("family", ["pi0", "pi0-small"])
 def losses(small, told, actions, drawn, weight):
     if isinstance(small.model, SmallRDT):
         hz = torch.full((len(actions),), 20.0)
-        return small.model.losses(told, actions, drawn, hz, weight, torch.Generator().manual_seed(5))
-    return small.model.losses(told, actions, drawn, weight)
+        return small.model.losses(told, actions, drawn, hz, lambda _: weight, torch.Generator().manual_seed(5))
+    return small.model.losses(told, actions, drawn, lambda _: weight)
 
 
 def made(small, told, noise, guide=None):
@@ -115,7 +115,7 @@ def test_what_training_sees_is_what_sampling_sees() -> None:
     small = tiny_small("pi0")
     told, actions, drawn = senses(small), noise_for(small), draws(small, 2, of_each=1, given=4)
     drawn = drawn._replace(astray=torch.randn(2, 32, 5))
-    loss, _ = small.model.losses(told, actions, drawn, torch.ones(2, 32, 1))
+    loss, _ = losses(small, told, actions, drawn, torch.ones(2, 32, 1))
     cache, _ = small.model.look(told)
     given = torch.arange(32)[None, :, None] < 4
     t = drawn.t[:, None, None]
