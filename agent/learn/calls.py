@@ -7,9 +7,10 @@ import numpy as np
 from agent.learn.recipe import Recipe
 from agent.skills.library import Library, gather
 from agent.skills.skill import Skill, field_values
-from agent.skills.tabletop import Place, Relation
+from agent.skills.tabletop import Pick, Place, Relation
 from agent.types import Scene, Subtask
 from sim.language import phrases, table
+from sim.loose import HELD
 from sim.tasks.task import Task
 
 Dice = np.random.Generator
@@ -57,6 +58,14 @@ def any_call(skill: type[Skill], scene: Scene, rng: Dice) -> Skill | None:
     return skill(**args)
 
 
+def another_pick(scene: Scene, recipe: Recipe, rng: Dice) -> Skill | None:
+    """`pick` of something else than is in the hand, which has to be put away first; None if the recipe or the scene has no such call."""
+    free = scene.model_copy(update={"holding": None})
+    names = [name for name in field_values("thing", Pick.model_fields["thing"], scene) if name != scene.holding]
+    calls = [call for name in names if (call := Pick(thing=name)).can(free)] if "pick" in recipe.skills else []
+    return calls[int(rng.integers(len(calls)))] if calls else None
+
+
 def stacked(name: str, scene: Scene) -> bool:
     """Does it stand on another thing?"""
     return any(fact[0] == "on" and fact[1] == name and fact[2] != "table" for fact in scene.facts)
@@ -64,7 +73,7 @@ def stacked(name: str, scene: Scene) -> bool:
 
 def place_held(scene: Scene, recipe: Recipe, rng: Dice) -> Skill | None:
     """`place` of what is in the hand, each relation as often as the recipe wants it."""
-    if scene.holding is None:
+    if scene.holding is None or scene.find(scene.holding).kind not in HELD:
         return None
     relations, weights = list(recipe.relations), np.array(list(recipe.relations.values()))
     for _ in range(TRIES):

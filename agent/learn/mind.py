@@ -40,7 +40,7 @@ class Mind:
         """What Oracle.predict answers, row for row, and the spot. Raises Refused, a PolicyError."""
         with self._rolling(observation, subtask) as (hand, step):
             rows = np.array([step()[1] for _ in range(HORIZON)], np.float32)
-            spot = hand.notes.get(spot_key(subtask))
+            spot = hand.notes.get(spot_key(subtask)) or hand.notes.get(away_key(hand.scene))
         assert observation.scene is not None
         return Label(rows, spot[:3] if isinstance(spot, Spot) else resting(observation.scene, subtask))
 
@@ -60,7 +60,7 @@ class Mind:
     def _rolling(self, observation: Observation, subtask: Subtask) -> Iterator[tuple[Imagined, Step]]:
         """The imagined hand, and what makes one step of it."""
         assert observation.scene is not None
-        hand = Imagined.of(observation, observation.scene)
+        hand = Imagined.of(observation, unaware(observation.scene))
         move, names = MOVES[subtask.skill], [subtask.args[need] for need in NEEDS[subtask.skill]]
         known = self._spots.setdefault(around(observation.scene, subtask.args.get("thing", "")), {})
         hand.notes.update(known)
@@ -70,7 +70,12 @@ class Mind:
             return done, _follow(hand, done)
 
         yield hand, step
-        known.update({key: spot for key, spot in hand.notes.items() if isinstance(key, tuple) and key[0] == "spot"})
+        known.update({key: spot for key, spot in hand.notes.items() if key == spot_key(subtask)})
+
+
+def unaware(scene: Scene) -> Scene:
+    """Without what the oracle remembers and nobody can see: how far a thing has been pushed or turned already."""
+    return scene.model_copy(update={"events": tuple(event for event in scene.events if event[1][0] not in ("moved", "turned"))})
 
 
 def spot_key(subtask: Subtask) -> tuple[str, ...]:
@@ -79,6 +84,11 @@ def spot_key(subtask: Subtask) -> tuple[str, ...]:
     if subtask.skill == "between":
         return ("between", args["thing"])
     return ("spot", args.get("thing", ""), args.get("relation", "on"), args.get("target", ""))
+
+
+def away_key(scene: Scene) -> tuple[str, ...]:
+    """The same for what is held and has to be put away first."""
+    return ("spot", scene.holding or "", "on", next(iter(scene.names("table")), ""))
 
 
 def around(scene: Scene, without: str) -> Around:

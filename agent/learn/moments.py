@@ -2,6 +2,7 @@
 any yaw, a missed grasp, a thing lost on the way, everything a little off."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 from math import pi
 
 import numpy as np
@@ -11,6 +12,7 @@ from agent.learn.calls import any_call, library
 from agent.learn.stage import Dice, Moment, Stage
 from agent.skills.skill import Skill
 from agent.types import Array, Scene, Subtask, Thing
+from sim.oracle.clearance import footprint, obstacles
 from sim.oracle.grasps import choose_grasp
 from sim.oracle.imagined import FULL, Vector, hold, span
 from sim.panda import HOME
@@ -25,8 +27,11 @@ DISTURBED = ((0.30, 0.0), (0.30, 0.006), (0.25, 0.02), (0.15, 0.06))
 """How often, and by what standard deviation, m, the hand is displaced; it is turned by 8 rad for each m."""
 SOON = 14
 """Ticks."""
-MISSED, LOST, ANYWHERE = 0.10, 0.06, 0.14
-"""How often a moment is changed into a missed grasp, into one where what was held has fallen, into a hand that is just anywhere."""
+MISSED, LOST, ANYWHERE, MISPLACED = 0.10, 0.06, 0.14, 0.35
+"""How often a moment is changed into a missed grasp, into one where what was held has fallen, into a hand that is just anywhere, and one
+after something was let go into one where it stands elsewhere."""
+ASTRAY = (0.02, 0.08)
+"""How far it stands from where it should, m."""
 
 
 def somewhere(rng: Dice) -> Moment:
@@ -108,14 +113,18 @@ def chosen(call: Skill, moments: list[Moment], stage: Stage, rng: Dice) -> Itera
             yield missed(moment, name, rng), "missed"
         elif drawn > 1 - LOST and moment.held:
             yield lost(moment, stage, rng), "missed"
+        elif drawn > 1 - MISPLACED and name and let_go(moment, moments[:index], name) and (wrong := misplaced(moment, name, stage, rng)):
+            yield wrong, "missed"
         else:
             yield disturbed(moment, moments[:index], name, rng)
 
 
 def worth(moments: list[Moment], name: str | None) -> Array:
-    """How much there is to be learned from each, float64[N]: most where the fingers move and soon before that, little on the way off."""
+    """How much there is to be learned from each, float64[N]: most where the fingers move or push something, and soon before that, little on
+    the way off."""
     widths = np.array([moment.width for moment in moments])
-    busy = np.flatnonzero(np.abs(np.diff(widths, append=widths[-1])) > 1e-4)
+    pushes = np.array([pushed(*pair, name) for pair in pairwise(moments)] + [False])
+    busy = np.flatnonzero((np.abs(np.diff(widths, append=widths[-1])) > 1e-4) | pushes)
     weights = np.ones(len(moments))
     for index, moment in enumerate(moments):
         ahead = busy[busy >= index]
@@ -126,6 +135,13 @@ def worth(moments: list[Moment], name: str | None) -> Array:
         elif away(moment, name) < CLOSE and not moment.held:
             weights[index] = 2.0
     return weights
+
+
+def pushed(moment: Moment, after: Moment, name: str | None) -> bool:
+    """Is what the hand works on moved, although nothing holds it?"""
+    if name is None or moment.held or moment.gripped or after.held:
+        return False
+    return moment.things[name].position != after.things[name].position
 
 
 def away(moment: Moment, name: str | None) -> float:
@@ -184,6 +200,25 @@ def missed(moment: Moment, name: str, rng: Dice) -> Moment:
     tcp = np.array([x + far * np.cos(angle), y + far * np.sin(angle), max(z + float(rng.uniform(-0.01, 0.05)), 0.010)])
     return Moment(tcp, np.array([0, 0, moment.turn[2] + rng.normal(0, 0.2)]), float(rng.choice([0.0, rng.uniform(0, 0.02)])), 0.0,
                   things=moment.things, pressed=moment.pressed)  # fmt: skip
+
+
+def let_go(moment: Moment, before: list[Moment], name: str) -> bool:
+    """Has the hand just put that thing somewhere?"""
+    return moment.held is None and any(earlier.held == name for earlier in before)
+
+
+def misplaced(moment: Moment, name: str, stage: Stage, rng: Dice) -> Moment | None:
+    """A thing set down on the table somewhere else than it should, under the hand that has let it go. None if there is no room."""
+    thing = moment.things[name]
+    angle, far = rng.uniform(0, 2 * pi), rng.uniform(*ASTRAY)
+    shift = np.array([far * np.cos(angle), far * np.sin(angle), thing.size[2] / 2 + 0.0005 - thing.position[2]])
+    there = thing.model_copy(update={"position": tuple(map(float, np.add(thing.position, shift)))})
+    scene = stage.scene.model_copy(update={"things": tuple(moment.things.values())})
+    if any(footprint(there).gap(box) < 0.003 for box in obstacles(scene, (name, *scene.names("zone")))):
+        return None
+    shift[2] = min(shift[2], 0.0) if moment.tcp[2] - thing.position[2] < 0.05 else 0.0
+    tcp = moment.tcp + shift
+    return Moment(tcp, moment.turn, moment.width, moment.opening, things={**moment.things, name: there}, pressed=moment.pressed)
 
 
 def lost(moment: Moment, stage: Stage, rng: Dice) -> Moment:

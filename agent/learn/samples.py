@@ -13,7 +13,7 @@ from dataclasses import replace
 import numpy as np
 
 from agent.errors import ConfigError, PolicyError
-from agent.learn.calls import draw_call, draw_skill, draw_words
+from agent.learn.calls import another_pick, draw_call, draw_skill, draw_words
 from agent.learn.mind import Mind
 from agent.learn.moments import chosen, holding, somewhere
 from agent.learn.recipe import Recipe
@@ -30,6 +30,8 @@ HOLDING = {"place": 1.0, "between": 1.0, "stack": 0.35, "home": 0.3}
 """How often a skill begins with something in the hand."""
 BARREN = 20
 """Worlds without a frame, one after the other, after which a recipe is no good."""
+FULL_HANDED = 0.12
+"""How often a state with something in the hand is also one of being told to pick up something else: it took the wrong thing."""
 AFRESH = 0.5
 """How often a call begins with the hand somewhere else than the last one ended."""
 
@@ -130,6 +132,8 @@ def frames_at(recipe: Recipe, stage: Stage, mind: Mind, call: Skill, moment: Mom
         other = draw_call(observation.scene, recipe, rng)
         if other is not None:
             calls.setdefault(other.subtask.key, (other, "held" if moment.held else "random"))
+    if moment.held and rng.random() < FULL_HANDED and (another := another_pick(observation.scene, recipe, rng)):
+        calls.setdefault(another.subtask.key, (another, "held"))
     for asked, how in calls.values():
         try:
             told = mind.label(observation, asked.subtask)

@@ -11,6 +11,7 @@ from agent.learn.shards import Frame, encoded
 from agent.learn.stage import Pictures
 from agent.skills.skill import Skill
 from agent.types import Array, Observation, Subtask
+from sim.oracle.fixtures import shown_at
 
 
 class Sight:
@@ -44,6 +45,8 @@ class Sight:
             for row, name in enumerate((thing, target)):
                 if name is not None:
                     points[number, row] = self._pictures.point(view, scene.find(name).position, self._bodies[view], name)
+            if subtask.skill == "turn" and thing is not None:
+                points[number, 1] = self._pictures.point(view, shown_at(scene.find(thing)), self._bodies[view], None)
             if told.spot is not None:
                 points[number, 2] = self._pictures.point(view, told.spot, self._bodies[view], None)
         return points

@@ -77,6 +77,7 @@ class Rotate(
 
     thing: Flat
     side: Literal["left", "right"]
+    undoes: ClassVar[bool] = True
 
     def done(self, scene: Scene) -> bool:
         stayed = all(abs(net(scene, "moved", self.thing, way)) < PUSHED for way in ("left", "away"))

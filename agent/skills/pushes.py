@@ -46,9 +46,10 @@ class Push(
 
     thing: Block
     direction: Literal["left", "right", "away", "near"]
+    undoes: ClassVar[bool] = True
 
     def done(self, scene: Scene) -> bool:
-        return still(scene, self.thing) and net(scene, "moved", self.thing, self.direction) >= PUSHED
+        return scene.holding != self.thing and net(scene, "moved", self.thing, self.direction) >= PUSHED
 
 
 class PushInto(

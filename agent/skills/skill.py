@@ -46,7 +46,7 @@ class Skill(BaseModel):
     time_limit_s: ClassVar[float] = 30.0
     """Simulated or robot time after which the call has timed out."""
     undoes: ClassVar[bool] = False
-    """Doing it once more undoes it, and nothing that can be seen tells that it was done: a button that toggles."""
+    """Doing it once more spoils it, and nothing that can be seen tells that it was done: a button that toggles, a push of 10 cm."""
 
     def __init_subclass__(cls, say: str = "", also: tuple[str, ...] = (), time_limit_s: float | None = None, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

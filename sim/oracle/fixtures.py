@@ -129,10 +129,15 @@ def resting(scene: Scene, subtask: Subtask) -> tuple[float, float, float] | None
             lever = next(thing for thing in things.values() if thing.kind == "lever")
             return at_joint(lever, LEVER_SWING if args["way"] in ("on", "up") else -LEVER_SWING).position
         case "turn":
-            (x, y, z), mark = things[args["thing"]].position, MARKS[args["mark"]]
-            return x + TICKS * cos(mark), y + TICKS * sin(mark), z - KNOB_GRASP
+            return shown_at(things[args["thing"]], MARKS[args["mark"]])
         case _:
             return None
+
+
+def shown_at(knob: Thing, angle: float | None = None) -> tuple[float, float, float]:
+    """Where on its dial a knob shows, base frame, m; angle: where it is turned to, rad, or None: as it is."""
+    (x, y, z), angle = knob.position, (knob.joint or 0.0) if angle is None else angle
+    return x + TICKS * cos(angle), y + TICKS * sin(angle), z - KNOB_GRASP
 
 
 LITERALS = ("side", "way", "mark")

@@ -27,6 +27,8 @@ LEAD = 1.41
 SLOPE = 3.0
 OFF = 0.012
 """How much wider than what stands between them the fingers must be before they leave it, m."""
+SHUT = 0.008
+"""Nothing stands between fingers that are nearer to each other, m; they touch it from one side."""
 EASE = 0.04
 """Sideways motion begins this far below the height that it needs, m."""
 
@@ -78,7 +80,7 @@ def _turning(hand: Imagined, yaw: float) -> Vector:
 def caught(hand: Imagined) -> Move | None:
     """Before the hand leaves something that stands between its fingers, it opens; None if there is nothing to open for."""
     thing = hand.straddled()
-    if thing is None or hand.held is not None:
+    if thing is None or hand.held is not None or hand.width < SHUT:
         return None
     room = hand.width - span(thing, hand.yaw)
     return stay(min(hand.width - room + OFF, FULL)) if room < OFF - 0.003 and hand.width < FULL - 0.002 else None

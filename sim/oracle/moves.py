@@ -18,7 +18,9 @@ from sim.oracle.spots import AIR, Spot, find_spot
 HOME = (0.36, 0.0, 0.40)
 LIFT = 0.20
 """Height of the tool centre point after picking and placing, m."""
-THERE, LOWERED, CLOSING = Near(0.003, 0.004, 0.06), Near(0.003, 0.001, 0.06), Near(0.012, 0.012, 0.35)
+THERE, CLOSING = Near(0.003, 0.004, 0.06), Near(0.012, 0.012, 0.35)
+LOWERED, STANDS = Near(0.003, 0.001, 0.06), Near(0.008, 0.0015, 0.15)
+"""Near enough to let go: of what goes between walls, and of what stands in the open."""
 OPENED, SHUT = 0.136, 0.002
 """How far a gripped drawer is pulled or pushed, m; without a grip, OPENED_ENOUGH and SHUT_ENOUGH will do."""
 OPENED_ENOUGH, SHUT_ENOUGH = 0.105, 0.007
@@ -75,15 +77,15 @@ def put(hand: Imagined, relation: str, target: Thing) -> Move:
     assert hand.held is not None
     thing = hand.things[hand.held]
     spot = noted(hand, ("spot", thing.name, relation, target.name), lambda: find_spot(now(hand), thing, relation, target))
-    return set_down(hand, thing, spot)
+    return set_down(hand, thing, spot, LOWERED if target.kind in ("drawer", "bay", "bowl", "tray") else STANDS)
 
 
-def set_down(hand: Imagined, thing: Thing, spot: Spot) -> Move:
+def set_down(hand: Imagined, thing: Thing, spot: Spot, near: Near = LOWERED) -> Move:
     """Carry what is held to that spot, lower it, let go."""
     yaw = noted(hand, ("yaw", thing.name, spot), lambda: yaw_for(hand, thing, spot))
     goal = hand_at(hand, thing, spot, yaw)
     opening = hand.width > span(thing, hand.yaw) + 0.002
-    if at(hand, goal, yaw, CLOSING if opening else LOWERED):
+    if at(hand, goal, yaw, CLOSING if opening else near):
         x, y, z = map(float, goal)
         return stay(noted(hand, ("release", thing.name), lambda: choose_release(now(hand), thing, (x, y, z), hand.yaw)))
     return over(hand, goal, yaw, 0.0)
@@ -119,12 +121,18 @@ def place(hand: Imagined, name: str, relation: str, target: str) -> Move:
 
 def rests(hand: Imagined, name: str, relation: str, target: str) -> bool:
     """Is it where it should be: the scene says so, or it stands at the spot that was meant."""
-    if (relation, name, target) in hand.scene.facts:
+    if (relation, name, target) in hand.scene.facts and not in_zone(hand, name, target):
         return True
     thing = hand.things[name]
     spot = noted(hand, ("spot", name, relation, target), lambda: find_spot(now(hand), thing, relation, hand.things[target]))
     x, y, z = thing.position
     return hypot(x - spot.x, y - spot.y) < 0.02 and abs(z - spot.z + AIR) < 0.008
+
+
+def in_zone(hand: Imagined, name: str, target: str) -> bool:
+    """Is what should be on the table in a zone of it?"""
+    zones = [zone for zone in hand.scene.where(name, "in") if hand.things[zone].kind == "zone"]
+    return hand.things[target].kind == "table" and bool(zones)
 
 
 def leave(hand: Imagined) -> Move:

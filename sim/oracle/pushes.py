@@ -17,12 +17,13 @@ from sim.oracle.spots import Spot, across, in_between, in_line, short_of_reach
 
 DIRECTIONS = {"away": 0.0, "left": pi / 2, "near": pi, "right": -pi / 2}
 """About world z, rad."""
-FAR_ENOUGH, TURNED = 0.108, radians(64)
-"""How far a thing is pushed, m, and turned, rad: a little more than is asked for, and no farther than until it has been told."""
+FAR_ENOUGH, TURNED, END = 0.108, radians(64), 1.6
+"""How far a thing is pushed, m, and turned, rad: a little more than is asked for, and no farther than until it has been told; and the
+hand's yaw up to which it turns, to the left, rad."""
 TOLD_PUSH, TOLD_TURN = 10, 12
 """Events that tell of enough."""
-STEP_M, STEP_RAD = 0.01, radians(5)
-"""What one event of the scene tells."""
+STEP_M = 0.01
+"""What one event of a push tells."""
 LATELY, ELL_LATELY, TURN_LATELY = 80, 160, 200
 """Ticks over which what has been done is counted: a push; that of an L, which turns on the way and is gone after; a turn."""
 DOWN = 0.06
@@ -171,9 +172,10 @@ def low(thing: Thing) -> float:
 
 
 def hand_yaw(angle: float, yaw: float, least: float = -FARTHEST, most: float = FARTHEST) -> float:
-    """The yaw nearest to `yaw` of a hand whose two fingers stand side by side across a direction, between what the wrist can do."""
+    """The yaw nearest to `yaw` of a hand whose two fingers stand side by side across a direction, between what the wrist can do; of two
+    that are as near from home, always the same."""
     options = [a for a in (wrap(angle), wrap(angle + pi)) if least <= a <= most] or [wrap(angle, pi)]
-    return min(options, key=lambda option: abs(option - yaw))
+    return min(options, key=lambda option: abs(option - yaw - 0.3))
 
 
 def weight(thing: Thing) -> tuple[float, float]:
@@ -195,7 +197,11 @@ def shove(hand: Imagined, thing: Thing, angle: float) -> Move:
     along, aside = dx * c + dy * s + back, dy * c - dx * s
     yaw, height = hand_yaw(angle, hand.yaw, *wrist(thing)), low(thing)
     close = -BEHIND - 0.004 < along < (HOLLOW if thing.kind == "L" else 0.010)
-    there = close and abs(aside) < (0.012 if along > -0.004 else 0.006) and abs(hand.tcp[2] - height) < 0.006
+    above = hand.tcp[2] - height
+    if along > -0.004:  # in touch: what is off is put right on the way
+        there = close and abs(aside) < footprint(thing).half(-s, c) - 0.005 and -0.008 < above < 0.02
+    else:
+        there = close and abs(aside) < 0.006 and abs(above) < 0.006
     if not (there and abs(wrap(yaw - hand.yaw)) < 0.15 and hand.width < 0.008):
         behind = np.array([mx - c * (back + BEHIND), my - s * (back + BEHIND), height])
         return over(hand, behind, yaw, 0.0)
@@ -208,19 +214,22 @@ def shove(hand: Imagined, thing: Thing, angle: float) -> Move:
 
 
 def turn(hand: Imagined, name: str, side: str) -> Move:
-    """Grasp it where it stands, turn the wrist, let go; again if the wrist comes to its end."""
-    sign = 1.0 if side == "left" else -1.0
+    """Grasp it where it stands, turn the wrist on to END, let go; again if it was not enough. What is held does not tell how far it has
+    been turned, so the hand begins far enough from there if it can."""
     thing = hand.things[name]
-    start = noted(hand, ("heading", name), lambda: thing.yaw)
-    told = lately(hand.scene, TURN_LATELY, "turned", name, side)
-    left = TURNED - STEP_RAD * told - sign * (thing.yaw - start)
-    if left <= 0 or told >= TOLD_TURN:
+    if lately(hand.scene, TURN_LATELY, "turned", name, side) >= TOLD_TURN:
         return release(hand, name)
     least, most = wrist(thing)
+    end = max(END, least + pi + 0.05) if side == "left" else max(-END, least + 0.03)
+
+    def left(yaw: float) -> float:
+        """How far it is from there to the end, rad; less than nothing where the wrist has gone through the back."""
+        back = 2 * pi if side == "left" and yaw < least - 0.3 else -2 * pi if side == "right" and yaw > most + 0.3 else 0.0
+        return end - yaw - back if side == "left" else yaw + back - end
+
     if hand.held == name:
-        spare = most - hand.yaw if sign > 0 else hand.yaw - least
-        return spin(hand, sign * min(left + 0.03, spare)) if spare > 0.03 else release(hand, name)
-    return take(hand, thing, lambda yaw: min(most - yaw if sign > 0 else yaw - least, left + 0.1))
+        return spin(hand, left(hand.yaw) if side == "left" else -left(hand.yaw)) if left(hand.yaw) > 0.03 else release(hand, name)
+    return take(hand, thing, lambda yaw: min(left(yaw), TURNED + 0.1))
 
 
 def align(hand: Imagined, name: str, other: str) -> Move:

@@ -20,6 +20,8 @@ BEARINGS = {"left of": pi / 2, "right of": -pi / 2, "behind": 0.0, "in front of"
 SPREAD = (0, 8, -8, 16, -16, 24, -24, 31, -31)
 """Degrees off the bearing that are tried; up to 35 count as that side."""
 GAPS = (0.05, 0.04, 0.065, 0.08, 0.03, 0.02, 0.10)
+WIDE_GAP = 0.08
+"""The best gap where the side matters, m: from farther away a centimetre less makes another side of it."""
 CLOSE_GAPS = (0.04, 0.032, 0.048, 0.022)
 NEXT_TO = (pi / 2, -pi / 2, pi, 0.0, 3 * pi / 4, -3 * pi / 4, pi / 4, -pi / 4)
 NEAREST, FARTHEST = 0.305, 0.74
@@ -124,18 +126,21 @@ def in_bay(scene: Scene, thing: Thing, bay: Thing) -> Spot:
 
 
 def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
-    """Wholly inside a zone or a tray, with room for thing and hand; from the far left corner on, so that others find a place beside it."""
+    """Wholly inside a zone or a tray, with room for thing and hand. In a zone well away from its edges, on one side of its middle, so that
+    another finds a place beside it; in a tray from the far left corner on."""
     x, y, _ = zone.position
     tray = zone.kind == "tray"
     height, wall = thing.size[2] / 2 + AIR + TRAY_FLOOR * tray, TRAY_WALL if tray else 0.0
     long, wide = (max((extent - max(thing.size[:2])) / 2 - wall - (0.004 if tray else INSIDE), 0.0) for extent in zone.size[:2])
     c, s = cos(zone.yaw), sin(zone.yaw)
-    steps = [step / 2 for step in range(-2, 3)]
+    steps = [step / 4 for step in range(-4, 5)]
     spots = [Spot(x + a * long * c - b * wide * s, y + a * long * s + b * wide * c, height, zone.yaw) for a in steps for b in steps]
     around = [*obstacles(scene, (zone.name,)), *(walls(zone) if tray else ())]
+    best_at = [(x + long, y + wide)] if tray else [(x + side * long * c, y + side * long * s) for side in (0.75, -0.75)]
 
     def score(spot: Spot) -> float:
-        return 10 * min(_score(spot, thing, around), 0.01) + 10 * allowed(scene, spot) - 0.1 * hypot(spot.x - x - long, spot.y - y - wide)
+        off = min(hypot(spot.x - there[0], spot.y - there[1]) + 0.01 * rank for rank, there in enumerate(best_at))
+        return 10 * min(_score(spot, thing, around), 0.01) + 10 * allowed(scene, spot) - 0.1 * off
 
     best = max(spots, key=score)
     if _footing(best, thing, around) < 0:
@@ -159,7 +164,7 @@ def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     best, best_score = Spot(0.0, 0.0, 0.0, None), float("-inf")
     middles = NEXT_TO if relation == "next to" else (BEARINGS[relation],)
     x, y = round(target.position[0], 3), round(target.position[1], 3)
-    height = thing.size[2] / 2 + AIR
+    height, wanted = thing.size[2] / 2 + AIR, 0.04 if relation == "next to" else WIDE_GAP
     for order, middle in enumerate(middles):
         for off in SPREAD:
             for gap in CLOSE_GAPS if relation == "next to" else GAPS:
@@ -167,7 +172,7 @@ def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
                 distance = _touching(thing, target, angle) + gap
                 spot = Spot(x + distance * cos(angle), y + distance * sin(angle), height, 0.0)
                 score = 100 * min(_score(spot, thing, around), 0.008) + 200 * allowed(scene, spot)
-                score -= 0.01 * abs(off) + 0.05 * order + 2 * abs(gap - 0.04) + 0.003 * (off < 0)
+                score -= 0.03 * abs(off) + 0.05 * order + 2 * abs(gap - wanted) + 0.003 * (off < 0)
                 if score > best_score:
                     best, best_score = spot, score
     if _footing(best, thing, around) < -0.002:

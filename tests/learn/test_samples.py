@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -10,13 +12,14 @@ from agent.config import load_config
 from agent.errors import ConfigError, PolicyError
 from agent.executor.executor import Executor
 from agent.executor.models.small_policy import shrink
-from agent.learn.calls import draw_call, draw_words, held_out, library
+from agent.learn.calls import another_pick, draw_call, draw_words, held_out, library
 from agent.learn.dataset import KINDS, SIDE, VIEWS, decoded
 from agent.learn.mind import Mind
-from agent.learn.moments import chosen, handled, holding, somewhere
+from agent.learn.moments import chosen, handled, holding, let_go, misplaced, pushed, somewhere, worth
 from agent.learn.recipe import Recipe
 from agent.learn.samples import begin, draw_states, frames_at
 from agent.learn.scenery import draw_layout, rearranged
+from agent.learn.sight import Sight
 from agent.learn.stage import Moment, Stage
 from agent.skills.skill import Skill
 from agent.types import Observation, Subtask
@@ -194,6 +197,64 @@ def test_all_kinds_of_states_come_up() -> None:
         moments, rng = Mind().imagine(observation, call.subtask), np.random.default_rng(0)
         kinds = {kind for _ in range(60) for _, kind in chosen(call, moments, here, rng)}
     assert kinds == set(KINDS) - {"driven"}
+
+
+def in_the_mind(here: Stage, skill: str, **args: str) -> tuple[Skill, list[Moment]]:
+    observation = here.put(somewhere(np.random.default_rng(5)))
+    assert observation is not None
+    call = library().skills[skill](**args)
+    return call, Mind().imagine(observation, call.subtask)
+
+
+def test_what_was_set_down_wrongly_is_fetched_again() -> None:
+    with stage(PLAIN) as (here, _):
+        call, moments = in_the_mind(here, "stack", thing="red block", target="green block")
+        end, rng, again = moments[-1], np.random.default_rng(0), 0
+        assert let_go(end, moments, "red block") and not let_go(moments[0], [], "red block")
+        for wrong in filter(None, (misplaced(end, "red block", here, rng) for _ in range(12))):
+            moved = np.subtract(wrong.things["red block"].position, end.things["red block"].position)
+            assert 0.02 <= np.hypot(*moved[:2]) <= 0.08 and wrong.things["red block"].position[2] == pytest.approx(0.0205)
+            np.testing.assert_allclose((wrong.tcp - end.tcp)[:2], moved[:2])
+            there = here.put(wrong)
+            if there is not None:
+                rows = Mind().label(there, call.subtask).chunk
+                assert rows[-1, 2] < wrong.tcp[2] - 0.02, "down to it, with open fingers"
+                again += 1
+        assert again > 3
+
+
+def test_pushing_is_shown_as_often_as_grasping_and_its_end_is_not_known() -> None:
+    with stage(BENCH) as (here, _):
+        call, moments = in_the_mind(here, "push", thing="red block", direction="near")
+        weights = worth(moments, "red block")
+        shoved = [pushed(one, after, "red block") for one, after in pairwise(moments)]
+        assert sum(shoved) > 10 and all(weights[:-1][shoved] == 3.0) and weights[-1] == 0.5
+        low = here.put(moments[shoved.index(True) + 2])
+        assert low is not None and low.scene is not None
+        told = replace(low, scene=low.scene.model_copy(update={"events": ((low.scene.tick, ("moved", "red block", "near")),) * 10}))
+        assert np.array_equal(Mind().label(told, call.subtask).chunk, Mind().label(low, call.subtask).chunk)
+        assert not np.array_equal(Oracle().predict(told, call.subtask).actions, Oracle().predict(low, call.subtask).actions)
+
+
+def test_who_holds_the_wrong_thing_puts_it_away() -> None:
+    rng = np.random.default_rng(3)
+    with stage(PLAIN) as (here, _):
+        full = next(filter(None, (here.put(moment) for _ in range(20) if (moment := holding(here, rng)))))
+        assert full.scene is not None
+        call = another_pick(full.scene, EVERYTHING, rng)
+        assert call is not None and call.subtask.args["thing"] != full.scene.holding
+        assert Mind().label(full, call.subtask).spot is not None and Mind().label(full, Subtask(skill="home", words="go home")).spot is None
+
+
+def test_a_knob_is_pointed_at_where_it_shows() -> None:
+    with stage(BENCH) as (here, _):
+        call, moments = in_the_mind(here, "turn", thing="knob", mark="mark 1")
+        for moment, same in ((moments[0], False), (moments[-1], True)):
+            observation = here.put(moment)
+            assert observation is not None
+            points = Sight(here.pictures, observation, "lab", 3).points(call.subtask, Mind().label(observation, call.subtask))
+            _, shows, goal = points[0]
+            assert shows[2] == goal[2] == 1.0 and bool(np.hypot(*(shows - goal)[:2]) < 1 / SIDE) is same
 
 
 def test_things_are_held_at_any_yaw_and_width() -> None:

@@ -1,8 +1,8 @@
-"""Pick: when is a thing picked up?"""
+"""When is a thing picked up, and when has it been put on the table?"""
 
 import pytest
 
-from agent.skills.tabletop import LIFTED_M, Pick, air_under
+from agent.skills.tabletop import LIFTED_M, Pick, Place, air_under
 from agent.types import Fact, Scene, Thing
 
 SIDE = 0.04
@@ -33,3 +33,11 @@ def test_air_is_above_what_it_would_be_dragged_over(x: float, air: float) -> Non
 
 def test_what_hangs_above_is_not_under_it() -> None:
     assert air_under(held(0.05, block("green block", 0.4, 0.3)), "red block") == pytest.approx(0.03)
+
+
+@pytest.mark.parametrize(("place", "done"), [("", True), ("red zone", False), ("bay", True)])
+def test_on_the_table_is_beside_its_zones(place: str, done: bool) -> None:
+    facts: tuple[Fact, ...] = (("in", "red block", place),) if place else ()
+    places = [Thing(name=name, kind=name.split()[-1], position=(0.4, 0.0, 0.0)) for name in ("table", "red zone", "bay")]
+    here = held(SIDE / 2, *places, facts=(("on", "red block", "table"), *facts)).model_copy(update={"holding": None})
+    assert Place(thing="red block", relation="on", target="table").done(here) is done

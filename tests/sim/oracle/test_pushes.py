@@ -117,3 +117,7 @@ def test_what_is_too_far_apart_is_not_bridged() -> None:
     one, other, bar = thing("red block", 0.42, 0.0), thing("blue block", 0.42, 0.13), thing("yellow bar", 0.5, 0.2)
     with pytest.raises(PolicyError, match="too far apart"):
         across(Scene(tick=0, things=(one, other, bar)), bar, one, other)
+
+
+def test_between_two_ways_as_near_from_home_the_hand_does_not_waver() -> None:
+    assert {round(hand_yaw(pi / 2, off), 3) for off in (-0.1, 0.0, 0.1)} == {round(pi / 2, 3)}
