@@ -20,9 +20,9 @@ BEARINGS = {"left of": pi / 2, "right of": -pi / 2, "behind": 0.0, "in front of"
 SPREAD = (0, 8, -8, 16, -16, 24, -24, 31, -31)
 """Degrees off the bearing that are tried; up to 35 count as that side."""
 GAPS = (0.05, 0.04, 0.065, 0.08, 0.03, 0.02, 0.10)
-WIDE_GAP = 0.08
-"""The best gap where the side matters, m: from farther away a centimetre less makes another side of it."""
 CLOSE_GAPS = (0.04, 0.032, 0.048, 0.022)
+WIDE, CLOSE = 0.08, 0.036
+"""The best gap where the side matters, m: from farther away a centimetre less makes another side of it. And where nearness does."""
 NEXT_TO = (pi / 2, -pi / 2, pi, 0.0, 3 * pi / 4, -3 * pi / 4, pi / 4, -pi / 4)
 NEAREST, FARTHEST = 0.305, 0.74
 """Distances from the base that a hand pointing down reaches at all heights up to CRUISE, m."""
@@ -149,12 +149,13 @@ def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
 
 
 def on_table(scene: Scene, thing: Thing) -> Spot:
-    """A clear spot on a grid of 4 cm, as near as possible to the middle of the reachable table."""
+    """A spot on a grid of 4 cm with much room around it, or with some, as near as possible to the middle of the reachable table."""
     height = thing.size[2] / 2 + AIR
     grid = [Spot(0.33 + 0.04 * i, -0.42 + 0.04 * j, height, 0.0) for i in range(7) for j in range(21)]
     grid.sort(key=lambda spot: hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
     around = obstacles(scene)
-    free = (spot for spot in grid if _footing(spot, thing, around) > 0.05 and allowed(scene, spot) == 0)
+    rooms = [(_footing(spot, thing, around), spot) for spot in grid if allowed(scene, spot) == 0]
+    free = (spot for least in (0.08, 0.05) for room_there, spot in rooms if room_there > least)
     return next(free, None) or max(grid, key=lambda spot: _footing(spot, thing, around) + allowed(scene, spot))
 
 
@@ -164,7 +165,7 @@ def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:
     best, best_score = Spot(0.0, 0.0, 0.0, None), float("-inf")
     middles = NEXT_TO if relation == "next to" else (BEARINGS[relation],)
     x, y = round(target.position[0], 3), round(target.position[1], 3)
-    height, wanted = thing.size[2] / 2 + AIR, 0.04 if relation == "next to" else WIDE_GAP
+    height, wanted = thing.size[2] / 2 + AIR, CLOSE if relation == "next to" else WIDE
     for order, middle in enumerate(middles):
         for off in SPREAD:
             for gap in CLOSE_GAPS if relation == "next to" else GAPS:
