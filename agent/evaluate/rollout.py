@@ -23,7 +23,7 @@ from agent.planner.memory import Memory
 from agent.planner.saycan import Planner
 from agent.skills.library import gather
 from agent.skills.skill import Skill
-from agent.skills.tabletop import Home
+from agent.skills.tabletop import SUPPORTS, Home
 from agent.types import Array, Chunk, Observation, Policy, Robot, Scene, Subtask, clip_text
 from sim.disturb import Disturbance
 from sim.robot import SimRobot
@@ -268,11 +268,11 @@ class Stage:
 
 
 def called(subtask: Subtask, scene: Scene) -> str:
-    """What a call is counted as: its skill; of a place also the relation, and to what kind of thing."""
-    args = subtask.args
-    if "relation" not in args or "target" not in args:
-        return subtask.skill
-    return f"{subtask.skill} {args['relation']} a {scene.find(args['target']).kind}"
+    """What a call is counted as: its skill; of a place also the relation, and in or on what kind of thing."""
+    relation = subtask.args.get("relation")
+    if relation not in SUPPORTS:
+        return f"{subtask.skill} {relation}" if relation else subtask.skill
+    return f"{subtask.skill} {relation} a {scene.find(subtask.args['target']).kind}"
 
 
 class Ending(Around):
