@@ -97,6 +97,10 @@ class Scene(Frozen):
         """What `name` stands in one of `relations` to: scene.where("red block", "in", "on") == ["blue bowl"]."""
         return [fact[2] for fact in self.facts if len(fact) == 3 and fact[1] == name and fact[0] in relations]
 
+    def zones(self, name: str) -> list[str]:
+        """The zones of the table that `name` lies in."""
+        return [place for place in self.where(name, "in") if self.find(place).kind == "zone"]
+
 
 # --- what is to be done -----------------------------------------------------------------------------------------------------
 

@@ -54,11 +54,11 @@ def grouped(lines: Sequence[Line], by: Callable[[Line], str]) -> dict[str, list[
 
 
 def skills(protocol: Protocol, lines: Sequence[Line]) -> Line:
+    by_row = grouped(lines, lambda line: line["row"])
     rows = {row: [{"name": name, **rate(group)} for name, group in grouped(of, lambda line: line["about"]).items()]
-            for row, of in grouped(lines, lambda line: line["row"]).items()}  # fmt: skip
-    overall = {row: rate(of) for row, of in grouped(lines, lambda line: line["row"]).items()}
+            for row, of in by_row.items()}  # fmt: skip
+    overall, asked = {row: rate(of) for row, of in by_row.items()}, {row: calls(of) for row, of in by_row.items()}
     first = played_rows(protocol)[0]
-    asked = {row: calls(of) for row, of in grouped(lines, lambda line: line["row"]).items()}
     compared = differences(protocol, lines)
     return {"skills": rows[first], "overall": overall[first], "rows": rows, "overall_rows": overall, "calls": asked,
             "differences": compared}  # fmt: skip

@@ -194,10 +194,9 @@ class Stage:
 
     def _by_plan(self, executor: Executor, plan: Sequence[Subtask], tally: Tally) -> None:
         for subtask in plan:
-            scene = self.watched.scene()
             outcome = executor.run(self.library.bind(subtask), stop=self.watched.over)
             tally.steps.append(subtask.words)
-            tally.calls.append((called(subtask, scene), outcome.status == "done" or self.watched.succeeded()))
+            self._count(subtask, outcome.status, tally)
             if outcome.status != "done":
                 tally.failed_steps += outcome.status != "stopped"
                 tally.why, tally.last = f"{subtask.words}: {outcome.why}", None
@@ -245,13 +244,17 @@ class Stage:
 
     def _judged(self, outcome: dict[str, Any], mailbox: Mailbox, tally: Tally) -> None:
         asked = Subtask.model_validate(outcome["subtask"])
-        tally.calls.append((called(asked, self.watched.scene()), outcome["status"] == "done" or self.watched.succeeded()))
+        self._count(asked, outcome["status"], tally)
         if outcome["status"] == "done":
             tally.last = asked
         elif outcome["status"] != "stopped":
             tally.failed_steps, tally.last = tally.failed_steps + 1, None
             if self.row == "planner":
                 mailbox.put("stop")
+
+    def _count(self, subtask: Subtask, status: str, tally: Tally) -> None:
+        """A call that is stopped because the task is done has done its part."""
+        tally.calls.append((called(subtask, self.watched.scene()), status == "done" or self.watched.succeeded()))
 
     def _line(self, task: Task, words: str, start: Scene, unmet: Sequence[str], tally: Tally) -> Line:
         assert self.watched.referee is not None

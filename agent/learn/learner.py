@@ -199,8 +199,7 @@ class SmallLearner:
         config, space = self.small.config, self.small.space
         actions = np.zeros((len(rates), config.horizon, space.width), np.float32)
         counts = np.zeros((len(rates), config.horizon, 1), np.float32)
-        for rate in set(rates):
-            at = [i for i, own in enumerate(rates) if own == rate]
+        for rate, at in by_rate(rates):
             rows = space.rows(slowed(batch["chunk"][at], RATE_HZ // rate), batch["state"][at], rate)
             actions[at, : rows.shape[1]], counts[at, : rows.shape[1]] = rows, 1
         return torch.from_numpy(actions).to(self.device), torch.from_numpy(counts).to(self.device)
@@ -216,8 +215,7 @@ class SmallLearner:
     def way(self, rows: Tensor, rates: Sequence[int]) -> Tensor:
         """How far from where it is the hand is on average in the first half of a chunk, m, float32[B, 1, 1]."""
         space, found = self.small.space, torch.zeros(len(rows), 1, 1, device=rows.device)
-        for rate in set(rates):
-            at = [i for i, own in enumerate(rates) if own == rate]
+        for rate, at in by_rate(rates):
             half = space.horizon(rate) // 2
             mean, std = (torch.from_numpy(part[:half, :3]).to(rows) for part in (space.rates[rate].mean, space.rates[rate].std))
             found[at] = (rows[at, :half][..., PLACE[space.form][:3]] * std + mean).norm(dim=-1).mean(1)[:, None, None]
@@ -265,6 +263,11 @@ class SmallLearner:
 
     def export(self, folder: Path, tensors: Mapping[str, Tensor] | None, trained: Mapping[str, Any]) -> None:
         save_small(Small(self.small.model, self.small.config, self.small.space, self.small.vocabulary, trained), folder, tensors)
+
+
+def by_rate(rates: Sequence[int]) -> list[tuple[int, list[int]]]:
+    """Which samples are of each rate."""
+    return [(rate, [i for i, own in enumerate(rates) if own == rate]) for rate in set(rates)]
 
 
 def eyes_of(model: nn.Module) -> Eyes:

@@ -87,11 +87,6 @@ def buried_deep(scene: Scene, name: str) -> bool:
     return any(scene.find(place).kind != "zone" for place in scene.where(name, "in"))
 
 
-def zoned(scene: Scene, name: str) -> bool:
-    """Does it lie in a zone? Who asks for the table means the table beside it."""
-    return any(scene.find(place).kind == "zone" for place in scene.where(name, "in"))
-
-
 class Pick(
     Skill,
     say="pick up the {thing}",
@@ -152,8 +147,8 @@ class Place(
         return [pick] if pick.can(scene) else [*pick.needs(scene), pick]
 
     def done(self, scene: Scene) -> bool:
-        if scene.find(self.target).kind == "table" and zoned(scene, self.thing):
-            return False
+        if scene.find(self.target).kind == "table" and scene.zones(self.thing):
+            return False  # who asks for the table means the table beside its zones
         return scene.holding != self.thing and scene.has(self.relation, self.thing, self.target) and not scene.has("moving", self.thing)
 
 

@@ -38,21 +38,23 @@ def slide_lid(hand: Imagined, name: str, side: str) -> Move:
 
 def uncover(hand: Imagined, name: str) -> Move:
     """Slide the lid to where the other bay is."""
-    return slide_lid(hand, _lid(hand.things), "right" if _is_left(hand.things, name) else "left")
+    return slide_lid(hand, _the(hand.things, "lid").name, _side(hand.things, name, covers=False))
 
 
 def cover(hand: Imagined, name: str) -> Move:
     """Slide the lid to where that bay is."""
-    return slide_lid(hand, _lid(hand.things), "left" if _is_left(hand.things, name) else "right")
+    return slide_lid(hand, _the(hand.things, "lid").name, _side(hand.things, name, covers=True))
 
 
-def _lid(things: Mapping[str, Thing]) -> str:
-    return next(thing.name for thing in things.values() if thing.kind == "lid")
+def _the(things: Mapping[str, Thing], kind: str) -> Thing:
+    """The only one of its kind."""
+    return next(thing for thing in things.values() if thing.kind == kind)
 
 
-def _is_left(things: Mapping[str, Thing], bay: str) -> bool:
-    """Is it the bay farther to the left?"""
-    return things[bay].position[1] == max(thing.position[1] for thing in things.values() if thing.kind == "bay")
+def _side(things: Mapping[str, Thing], bay: str, covers: bool) -> str:
+    """To which side the lid goes so that it covers a bay, or does not."""
+    leftmost = max(thing.position[1] for thing in things.values() if thing.kind == "bay")
+    return "left" if (things[bay].position[1] == leftmost) == covers else "right"
 
 
 def open_half(hand: Imagined, name: str) -> Move:
@@ -69,7 +71,7 @@ def switch(hand: Imagined, name: str, way: str) -> Move:
     """Grip the lever from above and lead it along its arc past where it snaps over; away from the robot is on."""
     lever = hand.things[name]
     if lever.kind == "lamp":
-        return switch(hand, next(thing.name for thing in hand.things.values() if thing.kind == "lever"), way)
+        return switch(hand, _the(hand.things, "lever").name, way)
     angle, sign = lever.joint or 0.0, 1.0 if way in ("on", "up") else -1.0
     if sign * angle >= THROWN:
         return let_go(hand)
@@ -123,11 +125,9 @@ def resting(scene: Scene, subtask: Subtask) -> tuple[float, float, float] | None
         case "slide":
             return at_joint(things[args["thing"]], LID_AT[args["side"]]).position
         case "cover" | "uncover":
-            side = "left" if _is_left(things, args["thing"]) == (subtask.skill == "cover") else "right"
-            return at_joint(things[_lid(things)], LID_AT[side]).position
+            return at_joint(_the(things, "lid"), LID_AT[_side(things, args["thing"], subtask.skill == "cover")]).position
         case "flip" | "switch":
-            lever = next(thing for thing in things.values() if thing.kind == "lever")
-            return at_joint(lever, LEVER_SWING if args["way"] in ("on", "up") else -LEVER_SWING).position
+            return at_joint(_the(things, "lever"), LEVER_SWING if args["way"] in ("on", "up") else -LEVER_SWING).position
         case "turn":
             return shown_at(things[args["thing"]], MARKS[args["mark"]])
         case _:

@@ -121,18 +121,13 @@ def place(hand: Imagined, name: str, relation: str, target: str) -> Move:
 
 def rests(hand: Imagined, name: str, relation: str, target: str) -> bool:
     """Is it where it should be: the scene says so, or it stands at the spot that was meant."""
-    if (relation, name, target) in hand.scene.facts and not in_zone(hand, name, target):
+    told = (relation, name, target) in hand.scene.facts
+    if told and not (hand.things[target].kind == "table" and hand.scene.zones(name)):
         return True
     thing = hand.things[name]
     spot = noted(hand, ("spot", name, relation, target), lambda: find_spot(now(hand), thing, relation, hand.things[target]))
     x, y, z = thing.position
     return hypot(x - spot.x, y - spot.y) < 0.02 and abs(z - spot.z + AIR) < 0.008
-
-
-def in_zone(hand: Imagined, name: str, target: str) -> bool:
-    """Is what should be on the table in a zone of it?"""
-    zones = [zone for zone in hand.scene.where(name, "in") if hand.things[zone].kind == "zone"]
-    return hand.things[target].kind == "table" and bool(zones)
 
 
 def leave(hand: Imagined) -> Move:

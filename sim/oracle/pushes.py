@@ -220,15 +220,15 @@ def turn(hand: Imagined, name: str, side: str) -> Move:
     if lately(hand.scene, TURN_LATELY, "turned", name, side) >= TOLD_TURN:
         return release(hand, name)
     least, most = wrist(thing)
-    end = max(END, least + pi + 0.05) if side == "left" else max(-END, least + 0.03)
+    sign, end = (1.0, max(END, least + pi + 0.05)) if side == "left" else (-1.0, max(-END, least + 0.03))
 
     def left(yaw: float) -> float:
         """How far it is from there to the end, rad; less than nothing where the wrist has gone through the back."""
-        back = 2 * pi if side == "left" and yaw < least - 0.3 else -2 * pi if side == "right" and yaw > most + 0.3 else 0.0
-        return end - yaw - back if side == "left" else yaw + back - end
+        through = yaw < least - 0.3 if sign > 0 else yaw > most + 0.3
+        return sign * (end - yaw) - 2 * pi * through
 
     if hand.held == name:
-        return spin(hand, left(hand.yaw) if side == "left" else -left(hand.yaw)) if left(hand.yaw) > 0.03 else release(hand, name)
+        return spin(hand, sign * left(hand.yaw)) if left(hand.yaw) > 0.03 else release(hand, name)
     return take(hand, thing, lambda yaw: min(left(yaw), TURNED + 0.1))
 
 

@@ -154,8 +154,7 @@ def on_table(scene: Scene, thing: Thing) -> Spot:
     grid = [Spot(0.33 + 0.04 * i, -0.42 + 0.04 * j, height, 0.0) for i in range(7) for j in range(21)]
     grid.sort(key=lambda spot: hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
     around = obstacles(scene)
-    rooms = [(_footing(spot, thing, around), spot) for spot in grid if allowed(scene, spot) == 0]
-    free = (spot for least in (0.08, 0.05) for room_there, spot in rooms if room_there > least)
+    free = (spot for least in (0.08, 0.05) for spot in grid if _footing(spot, thing, around) > least and allowed(scene, spot) == 0)
     return next(free, None) or max(grid, key=lambda spot: _footing(spot, thing, around) + allowed(scene, spot))
 
 

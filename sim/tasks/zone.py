@@ -36,13 +36,9 @@ def free(scene: Scene, but: tuple[str, ...] = ()) -> list[str]:
     return [zone for zone in scene.names("zone") if zone not in but and len(within(scene, zone)) < ZONE_HOLDS]
 
 
-def zones_of(scene: Scene, thing: str) -> list[str]:
-    return [place for place in scene.where(thing, "in") if scene.find(place).kind == "zone"]
-
-
 def put_in(scene: Scene) -> Iterator[Task]:
     for thing, needs in at_hand(scene):
-        for zone in free(scene) if not zones_of(scene, thing) else ():
+        for zone in free(scene) if not scene.zones(thing) else ():
             if not surely_outside(scene, thing, zone):
                 continue
             goal = ("in", thing, zone)
@@ -52,7 +48,7 @@ def put_in(scene: Scene) -> Iterator[Task]:
 
 def across(scene: Scene) -> Iterator[Task]:
     for thing in loose_on_table(scene):
-        for origin in zones_of(scene, thing):
+        for origin in scene.zones(thing):
             for zone in free(scene, (origin,)):
                 goal = ("in", thing, zone)
                 yield Task("zone to zone", f"move the {thing} from the {origin} to the {zone}", fetch(scene, thing, "in", zone),
@@ -73,7 +69,7 @@ def emptied(zone: str) -> Measure:
 
 def take_out(scene: Scene) -> Iterator[Task]:
     for thing in loose_on_table(scene):
-        for zone in zones_of(scene, thing):
+        for zone in scene.zones(thing):
             yield Task("out of a zone", f"take the {thing} out of the {zone}", fetch(scene, thing, "on", "table"),
                        {"thing": thing, "target": zone}, (), (*standing(thing), ("in", thing, zone)), (), (thing,),
                        measure=out_of(thing, zone))  # fmt: skip
@@ -109,7 +105,7 @@ def sorted_into(name: str, scene: Scene, words: str, pairs: list[tuple[str, str]
 
 def by_colour(scene: Scene) -> Iterator[Task]:
     """Two things, each into the zone of its own colour."""
-    ready = [thing for thing in loose_on_table(scene) if not zones_of(scene, thing)]
+    ready = [thing for thing in loose_on_table(scene) if not scene.zones(thing)]
     fitting = [(thing, zone) for zone in free(scene) for thing in ready
                if loose.made(thing).colour == loose.made(zone).colour and surely_outside(scene, thing, zone)]  # fmt: skip
     for (one, first), (other, second) in permutations(fitting, 2):
