@@ -50,6 +50,7 @@ def names() -> list[str]:
     return [*cubes, *bowls, *(f"{colour} {kind}" for kind in kinds for colour in objects.COLOURS), "beads", *rings, *fits.FIXED]
 
 
+@cache
 def made(name: str) -> Made:
     """What "small red block" is; ConfigError lists what can be made."""
     if name not in names():

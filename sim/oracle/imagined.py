@@ -19,6 +19,8 @@ from sim.oracle.handles import HANDLED, dragged
 Vector = NDArray[np.float64]
 
 DT = 0.05
+TAKEN = frozenset((*HELD, *HANDLED))
+"""Kinds that fingers close on."""
 FULL = 0.08
 """Opening of the gripper at 1, m."""
 SQUEEZE = 0.13
@@ -131,9 +133,13 @@ class Imagined:
         return np.array([c * x + s * y, c * y - s * x, z])
 
     def inside(self, thing: Thing) -> bool:
-        """Is the thing between the fingers, gripped or not?"""
-        x, y, z = self.centred(thing)
-        return bool(abs(x) < 0.022 and abs(y) < 0.02 and abs(z) < 0.028)
+        """Is the thing between the fingers, gripped or not? Asked of every thing at every step of a motion in the mind: plain numbers."""
+        tcp_x, tcp_y, tcp_z = self.tcp.tolist()
+        if abs(thing.position[2] - tcp_z) >= 0.028:
+            return False
+        x, y = hold(thing)
+        x, y, c, s = x - tcp_x, y - tcp_y, cos(self.yaw), sin(self.yaw)
+        return abs(c * x + s * y) < 0.022 and abs(c * y - s * x) < 0.02
 
     def _between(self, thing: Thing, least: float) -> bool:
         """Inside, centred, and the fingers as far apart as it is wide: so it is gripped, whatever the contact sensors say."""
@@ -143,7 +149,7 @@ class Imagined:
 
     def straddled(self) -> Thing | None:
         """What stands between the fingers without being held, if anything; of several, the one most level with them."""
-        inside = [t for t in self.things.values() if t.kind in (*HELD, *HANDLED) and t.name != self.held and self.inside(t)]
+        inside = [t for t in self.things.values() if t.kind in TAKEN and t.name != self.held and self.inside(t)]
         return min(inside, key=lambda t: abs(self.offset(t)[2]), default=None)
 
     def move(self, velocity: Vector, turn_velocity: Vector, opening: float) -> None:
