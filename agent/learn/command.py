@@ -55,6 +55,7 @@ def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out
 Family = Annotated[str, typer.Option(help="pi0, rdt or pi0-small.")]
 Data = Annotated[list[Path] | None, typer.Option(help="Folder of demonstrations, of `saydo collect`; may be given several times.")]
 Init = Annotated[Path | None, typer.Option(help="A checkpoint to start from; a small π0 may give others its eyes.")]
+Reading = Annotated[Path | None, typer.Option(help="A small π0's folder, as which the RDT of --init reads from now on.")]
 Long = Annotated[int | None, typer.Option("--samples", help="How many samples to train on, the same ones counted again.")]
 Minutes = Annotated[float | None, typer.Option(help="How many minutes of training, pauses not counted.")]
 RunFolder = Annotated[Path | None, typer.Option(help="Folder of the run; one that was cut off goes on there.")]
@@ -64,7 +65,7 @@ Sizes = Annotated[list[str] | None, typer.Option("--size", help="Another size: p
 
 
 def train(
-    family: Family = "pi0", data: Data = None, init: Init = None, samples: Long = None, minutes: Minutes = None, out: RunFolder = None,
+    family: Family = "pi0", data: Data = None, init: Init = None, reading: Reading = None, samples: Long = None, minutes: Minutes = None, out: RunFolder = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Of one thread each; their gradients are averaged.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Samples in a step, over all processes.")] = 32,
@@ -96,7 +97,8 @@ def train(
     )  # fmt: skip
     gates = tuple(name.strip() for name in gate.split(",")) if gate else ()
     sizes = named_values(size, "--size", "width=96")
-    order = Order(family, tuple(map(str, data)), plan, str(init) if init else None, lora, Choices(), sizes, gates, gate_episodes)
+    order = Order(family, tuple(map(str, data)), plan, str(init) if init else None, str(reading) if reading else None, lora, Choices(),
+                  sizes, gates, gate_episodes)  # fmt: skip
     print(carry_out(order, say))
 
 

@@ -119,12 +119,12 @@ class SmallLearner:
         """From the weights, numbers and words of a folder; its sizes and family are its own."""
         return cls(load_small(folder), choices, device)
 
-    def begin_as(self, other: Small) -> None:
+    def begin_as(self, other: Small, telling: bool = True) -> None:
         """Begin with what can be had of a small policy of another family: an RDT reads pixels and words as a π0 does, with its words; any
-        other takes the eyes alone. ConfigError if the sizes differ."""
+        other takes the eyes alone. telling: an RDT also begins to tell its tokens what π0's are told. ConfigError if the sizes differ."""
         try:
             if isinstance(self.small.model, SmallRDT) and isinstance(other.model, SmallPi0):
-                self.small.model.read_as(other.model)
+                self.small.model.read_as(other.model, telling)
                 self.small = replace(self.small, vocabulary=other.vocabulary)
             else:
                 eyes_of(self.small.model).load_state_dict(eyes_of(other.model).state_dict())
@@ -135,6 +135,10 @@ class SmallLearner:
         """What an RDT reads with stays as it is; whatever else it has is trained, as RDT is over encoders that were trained before."""
         if isinstance(self.small.model, SmallRDT):
             self.small.model.keep_reading()
+
+    def promised(self, rows: int) -> None:
+        """It is given so many rows that are carried out meanwhile, from now on."""
+        self.small = replace(self.small, config=replace(self.small.config, prefix=rows))
 
     def meet(self, data: Demonstrations) -> None:
         """New words get tokens; means and deviations stay those that the weights were trained with."""

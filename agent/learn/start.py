@@ -33,6 +33,8 @@ class Order:
     init: str | None = None
     """A checkpoint to start from: a small policy's folder, or a full-size π0's or RDT's with its policy.yaml. Of a small policy of another
     family a part is taken: an RDT reads as a π0 does, and its reading is not trained further; others take the eyes."""
+    reading: str | None = None
+    """A small π0's folder: the RDT of `init` goes on, but reads as that π0 does, whose reading is not trained further."""
     lora: int | None = None
     """Rank of the low-rank updates that are trained instead of a full-size checkpoint's weights; None: all weights."""
     choices: Choices = field(default_factory=Choices)
@@ -47,6 +49,8 @@ class Order:
         if self.family not in FAMILIES:
             raise ConfigError(f"There is no family '{self.family}'. Families: {', '.join(FAMILIES)}.{hint(self.family, FAMILIES)}")
         known = SmallConfig.__dataclass_fields__
+        if self.reading and self.family != "rdt":
+            raise ConfigError(f"--reading {self.reading}: an RDT reads as a π0 does; a {self.family} has a reading of its own.")
         for name in self.sizes:
             if name not in known:
                 raise ConfigError(f"Small policies have no size '{name}'. Sizes: {', '.join(known)}.{hint(name, known)}")
@@ -109,7 +113,13 @@ def make_learner(order: Order, data: Samples) -> Learner:
         return large_learner(order.family, Path(order.init), order.lora, plan.device, data)
     if given and given.config.family == order.family:
         same_sizes(order, given.config)
-        return SmallLearner.further(own if begun else Path(order.init or ""), order.choices, plan.device)
+        learner = SmallLearner.further(own if begun else Path(order.init or ""), order.choices, plan.device)
+        learner.promised(order.sizes.get("prefix", given.config.prefix))
+        if order.reading:
+            if not begun:
+                learner.begin_as(load_small(order.reading), telling=False)
+            learner.keep_reading()
+        return learner
     if begun:
         learner = SmallLearner.further(own, order.choices, plan.device)
     else:
@@ -122,9 +132,9 @@ def make_learner(order: Order, data: Samples) -> Learner:
 
 
 def same_sizes(order: Order, theirs: SmallConfig) -> None:
-    """ConfigError if other sizes are asked for than the weights have that are gone on with."""
+    """ConfigError if other sizes are asked for than the weights have that are gone on with; any weights can be given more or fewer rows."""
     asked = small_config(order)
-    for name in order.sizes:
+    for name in order.sizes.keys() - {"prefix"}:
         if (wanted := getattr(asked, name)) != (has := getattr(theirs, name)):
             raise ConfigError(f"--size {name}={wanted}: the weights of {order.init} have {name}={has}, and --init goes on with them. "
                               "Leave --init out to begin from nothing, or the --size.")  # fmt: skip

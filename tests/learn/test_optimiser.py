@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import nn
 
-from agent.learn.optimiser import MATRIX_RATE, Optimiser, inner_matrices
+from agent.learn.optimiser import MATRIX_RATE, Muon, Optimiser, inner_matrices
 from tests.executor.models.small_models import tiny_small
 
 
@@ -72,3 +72,20 @@ def test_muon_has_a_rate_of_its_own() -> None:
     (adamw, _), (muon, _) = optimiser.parts
     assert adamw.param_groups[0]["lr"] == 1e-3 and muon.param_groups[0]["lr"] == MATRIX_RATE * 1e-3
     assert sum(weight.numel() for weight in muon.param_groups[0]["params"]) == 2 * 16 * 16
+
+
+def test_muon_steps_as_torchs_own_does_up_to_bfloat16() -> None:
+    torch.manual_seed(0)
+    ours = [nn.Parameter(torch.randn(shape)) for shape in ((16, 16), (24, 16), (16, 24), (16, 16))]
+    theirs = [nn.Parameter(weight.detach().clone()) for weight in ours]
+    begun = [weight.detach().clone() for weight in ours]
+    reference = torch.optim.Muon(theirs, weight_decay=0.1, adjust_lr_fn="match_rms_adamw")
+    for optimiser, weights in ((Muon(ours, 0.1), ours), (reference, theirs)):
+        optimiser.param_groups[0]["lr"] = 0.02
+        draws = torch.Generator().manual_seed(1)
+        for _ in range(4):
+            for weight in weights:
+                weight.grad = torch.randn(weight.shape, generator=draws)
+            optimiser.step()
+    for one, other, first in zip(ours, theirs, begun, strict=True):
+        assert (one - other).norm() < 0.02 * (one - first).norm()

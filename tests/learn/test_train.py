@@ -294,6 +294,26 @@ def test_an_rdt_reads_as_the_pi0_it_began_with_and_only_the_rest_is_trained(tmp_
     assert not any(weight.requires_grad for name, weight in going_on.named_parameters() if name.startswith(("encoder", "pointer")))
 
 
+def test_an_rdt_goes_on_with_the_reading_of_a_newer_pi0(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
+    order = Order("rdt", ("data",), plan(tmp_path / "rdt"), init=str(small_pi0[0]), sizes=small_pi0[1])
+    first = make_learner(order, FEW)  # type: ignore[arg-type]
+    assert isinstance(first, SmallLearner)
+    save_small(first.small, tmp_path / "first")
+    newer = tiny_small("pi0")
+    for weight in newer.model.parameters():
+        weight.data += 0.1
+    save_small(newer, tmp_path / "newer")
+    order = Order("rdt", ("data",), plan(tmp_path / "on"), str(tmp_path / "first"), str(tmp_path / "newer"), sizes={"prefix": 2})
+    learner = make_learner(order, FEW)  # type: ignore[arg-type]
+    assert isinstance(learner, SmallLearner) and isinstance(learner.model, SmallRDT) and learner.small.config.prefix == 2
+    assert equal(eyes_of(learner.model).state_dict(), eyes_of(newer.model).state_dict())
+    assert equal(learner.model.rdt.state_dict(), first.model.rdt.state_dict())  # type: ignore[union-attr]
+    assert equal(learner.model.point_in.state_dict(), first.model.point_in.state_dict())  # type: ignore[union-attr]
+    assert not any(weight.requires_grad for name, weight in learner.model.named_parameters() if name.startswith(("encoder", "pointer")))
+    with pytest.raises(ConfigError, match="a pi0 has a reading of its own"):
+        replace(order, family="pi0")
+
+
 @pytest.mark.parametrize(
     ("wrong", "said"),
     [

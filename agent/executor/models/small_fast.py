@@ -21,7 +21,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from agent.executor.models.attention import MASKED, Rope
+from agent.executor.models.attention import MASKED, Rope, slow_gradient
 from agent.executor.models.paligemma import Expert, GemmaBlock
 
 
@@ -95,8 +95,11 @@ def qkv(x: Tensor, layer: Folded, at: Waves, heads: int) -> tuple[Tensor, Tensor
 
 def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None) -> Tensor:
     """[B, T·N, K] over keys [B, S, K] → [B, T·N, K]."""
-    logits = torch.bmm(q, k.transpose(1, 2))
-    return torch.bmm((logits if bias is None else logits + bias.to(logits.dtype)).softmax(dim=-1), v)
+    if slow_gradient(q):
+        logits = torch.bmm(q, k.transpose(1, 2))
+        return torch.bmm((logits if bias is None else logits + bias.to(logits.dtype)).softmax(dim=-1), v)
+    mask = None if bias is None else bias.to(q.dtype)[:, None]
+    return F.scaled_dot_product_attention(q[:, None], k[:, None], v[:, None], attn_mask=mask, scale=1.0)[:, 0]
 
 
 def rest(x: Tensor, seen: Tensor, layer: Folded) -> Tensor:

@@ -107,14 +107,15 @@ class SmallRDT(nn.Module):
     matters: Tensor
     """How much a slot's error counts, float[128]: the numbers of the turn as one, for they say one thing."""
 
-    def read_as(self, other: SmallPi0) -> None:
-        """See, read and point as that small π0 does, and begin to tell as it does. Raises RuntimeError if the sizes differ."""
+    def read_as(self, other: SmallPi0, telling: bool = True) -> None:
+        """See, read and point as that small π0 does, and (telling) begin to tell as it does. Raises RuntimeError if the sizes differ."""
         self.encoder.eyes.load_state_dict(other.vision.state_dict())
         self.encoder.reader.embedding.load_state_dict(other.trunk.vlm.embedding.state_dict())
         for block, of in zip(self.encoder.reader.blocks, other.trunk.vlm.blocks, strict=False):
             block.load_state_dict(of.state_dict())
         if self.small.pointing:
             self.pointer.load_state_dict(other.pointer.state_dict())
+        if self.small.pointing and telling:
             self.point_in.load_state_dict(other.point_in.state_dict())
 
     def keep_reading(self) -> None:
