@@ -244,7 +244,8 @@ class SmallLearner:
         policy, config = SmallPolicy(self.small, device=self.device), self.small.config
         senses = self.senses(batch)
         shape = (len(batch["state"]), config.horizon, self.small.space.width)
-        rows = policy.sample(senses, torch.randn(shape, generator=torch.Generator().manual_seed(0)).to(self.device))
+        noise = policy.noise * torch.randn(shape, generator=torch.Generator().manual_seed(0))
+        rows = policy.sample(senses, noise.to(self.device))
         chunk = self.small.space.chunk(rows.float().cpu().numpy(), batch["state"])
         away = np.linalg.norm(chunk[..., :3] - batch["chunk"][..., :3], axis=-1)
         turn = np.abs(chunk[..., 5] - batch["chunk"][..., 5])

@@ -53,6 +53,7 @@ class SmallConfig:
     action: int = ACTION
     max_text: int = 24
     steps: int = 10  # of sampling
+    noise: float = 0.4  # how much of training's noise sampling begins with
     prefix: int = 8  # rows that it may be given, being promised to the robot already; others it does not know of
 
     def __post_init__(self) -> None:

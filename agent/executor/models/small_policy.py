@@ -30,8 +30,9 @@ class SmallPolicy:
     """π0, π0-small or RDT, small, on the workbench's Panda."""
 
     def __init__(self, small: Small, *, cameras: Sequence[str] | None = None, rate_hz: int = RATE_HZ, steps: int | None = None,
-                 prefix: int | None = None, seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
+                 noise: float | None = None, prefix: int | None = None, seed: int = 0, device: str = "cpu") -> None:  # fmt: skip
         """cameras: those that the robot has, of the model's; for RDT, which takes the others as missing. rate_hz: one it was trained at.
+        noise: how much of training's noise an answer begins with; less makes answers more alike and nearer to the middle of what is likely.
         prefix: how many of the rows that are promised already the model is given, at most; None: as many as it was trained with."""
         config = small.config
         self.prefix = config.prefix if prefix is None else prefix
@@ -42,7 +43,7 @@ class SmallPolicy:
             raise Mismatch(f"These weights were trained at {known} Hz; they know nothing of {rate_hz} Hz.")
         if set(self.cameras) != set(config.cameras) and config.family != "rdt":
             raise Mismatch(f"{config.family} needs the cameras {', '.join(config.cameras)}; only an RDT does without some.")
-        self.steps = steps or config.steps
+        self.steps, self.noise = steps or config.steps, config.noise if noise is None else noise
         self.horizon = small.space.horizon(rate_hz)
         if not 0 <= self.prefix < self.horizon:
             raise Mismatch(f"Of {self.horizon} rows 0 to {self.horizon - 1} can be given, not {self.prefix}.")
@@ -58,7 +59,7 @@ class SmallPolicy:
         started = time.perf_counter()
         senses = self.senses(observation, subtask.words).to(self.device)
         shape = (1, self.small.config.horizon, self.small.space.width)
-        noise = torch.from_numpy(np.random.default_rng((self.seed, observation.tick)).standard_normal(shape, np.float32))
+        noise = self.noise * torch.from_numpy(np.random.default_rng((self.seed, observation.tick)).standard_normal(shape, np.float32))
         guide = self.promise(observation)
         ready = time.perf_counter()
         rows = self.sample(senses, noise.to(self.device), guide)[0, : self.horizon].float().cpu().numpy()

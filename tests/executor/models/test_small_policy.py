@@ -47,6 +47,18 @@ def test_the_same_question_gets_the_same_answer_and_another_tick_other_noise(fam
 
 
 @pytest.mark.parametrize("family", FAMILIES)
+def test_less_noise_makes_answers_alike(family: str) -> None:
+    small = tiny_small(family)
+
+    def spread(noise: float) -> float:
+        policy = SmallPolicy(small, noise=noise)
+        one, other = (policy.predict(replace(look(), tick=tick), PICK).actions for tick in (5, 6))
+        return float(np.abs(one - other).max())
+
+    assert spread(0.0) == 0 < spread(0.3) < spread(1.0)
+
+
+@pytest.mark.parametrize("family", FAMILIES)
 def test_skill_arguments_and_scene_are_not_read(family: str) -> None:
     policy = SmallPolicy(tiny_small(family))
     alone = Subtask(skill="", words=PICK.words)
