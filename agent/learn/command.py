@@ -65,7 +65,8 @@ Sizes = Annotated[list[str] | None, typer.Option("--size", help="Another size: p
 
 
 def train(
-    family: Family = "pi0", data: Data = None, init: Init = None, reading: Reading = None, samples: Long = None, minutes: Minutes = None, out: RunFolder = None,
+    family: Family = "pi0", data: Data = None, init: Init = None, reading: Reading = None, samples: Long = None, minutes: Minutes = None,
+    out: RunFolder = None,
     device: Annotated[str, typer.Option(help="cpu, cuda, or auto.")] = "auto",
     processes: Annotated[int, typer.Option(min=1, help="Of one thread each; their gradients are averaged.")] = 1,
     batch: Annotated[int, typer.Option(min=1, help="Samples in a step, over all processes.")] = 32,

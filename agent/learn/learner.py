@@ -136,9 +136,9 @@ class SmallLearner:
         if isinstance(self.small.model, SmallRDT):
             self.small.model.keep_reading()
 
-    def promised(self, rows: int) -> None:
-        """It is given so many rows that are carried out meanwhile, from now on."""
-        self.small = replace(self.small, config=replace(self.small.config, prefix=rows))
+    def answer_with(self, dials: Mapping[str, Any]) -> None:
+        """Other values of `steps`, `noise` or `prefix`, from now on."""
+        self.small = replace(self.small, config=replace(self.small.config, **dials))
 
     def meet(self, data: Demonstrations) -> None:
         """New words get tokens; means and deviations stay those that the weights were trained with."""

@@ -114,7 +114,7 @@ def make_learner(order: Order, data: Samples) -> Learner:
     if given and given.config.family == order.family:
         same_sizes(order, given.config)
         learner = SmallLearner.further(own if begun else Path(order.init or ""), order.choices, plan.device)
-        learner.promised(order.sizes.get("prefix", given.config.prefix))
+        learner.answer_with({name: order.sizes[name] for name in DIALS & order.sizes.keys()})
         if order.reading:
             if not begun:
                 learner.begin_as(load_small(order.reading), telling=False)
@@ -131,10 +131,14 @@ def make_learner(order: Order, data: Samples) -> Learner:
     return learner
 
 
+DIALS = {"steps", "noise", "prefix"}
+"""Of the sizes, those that any weights can do with: how they are asked for an answer."""
+
+
 def same_sizes(order: Order, theirs: SmallConfig) -> None:
-    """ConfigError if other sizes are asked for than the weights have that are gone on with; any weights can be given more or fewer rows."""
+    """ConfigError if other sizes are asked for than the weights have that are gone on with."""
     asked = small_config(order)
-    for name in order.sizes.keys() - {"prefix"}:
+    for name in order.sizes.keys() - DIALS:
         if (wanted := getattr(asked, name)) != (has := getattr(theirs, name)):
             raise ConfigError(f"--size {name}={wanted}: the weights of {order.init} have {name}={has}, and --init goes on with them. "
                               "Leave --init out to begin from nothing, or the --size.")  # fmt: skip

@@ -303,9 +303,11 @@ def test_an_rdt_goes_on_with_the_reading_of_a_newer_pi0(tmp_path: Path, small_pi
     for weight in newer.model.parameters():
         weight.data += 0.1
     save_small(newer, tmp_path / "newer")
-    order = Order("rdt", ("data",), plan(tmp_path / "on"), str(tmp_path / "first"), str(tmp_path / "newer"), sizes={"prefix": 2})
+    reading, dials = str(tmp_path / "newer"), {"prefix": 2, "steps": 3}
+    order = Order("rdt", ("data",), plan(tmp_path / "on"), str(tmp_path / "first"), reading, sizes=dials)
     learner = make_learner(order, FEW)  # type: ignore[arg-type]
-    assert isinstance(learner, SmallLearner) and isinstance(learner.model, SmallRDT) and learner.small.config.prefix == 2
+    assert isinstance(learner, SmallLearner) and isinstance(learner.model, SmallRDT)
+    assert {name: asdict(learner.small.config)[name] for name in dials} == dials
     assert equal(eyes_of(learner.model).state_dict(), eyes_of(newer.model).state_dict())
     assert equal(learner.model.rdt.state_dict(), first.model.rdt.state_dict())  # type: ignore[union-attr]
     assert equal(learner.model.point_in.state_dict(), first.model.point_in.state_dict())  # type: ignore[union-attr]

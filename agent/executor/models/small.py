@@ -52,7 +52,7 @@ class SmallConfig:
     state: int = STATE
     action: int = ACTION
     max_text: int = 24
-    steps: int = 10  # of sampling
+    steps: int = 4  # of sampling
     noise: float = 0.4  # how much of training's noise sampling begins with
     prefix: int = 8  # rows that it may be given, being promised to the robot already; others it does not know of
 
