@@ -48,8 +48,11 @@ def main() -> None:
     parser.add_argument("--episodes", type=int, default=200, help="of each template in its own scenes")
     parser.add_argument("--others", type=int, default=20, help="of each template in the other conditions")
     parser.add_argument("--workers", type=int, default=1)
+    parser.add_argument("--without", default="", help="skills, with commas, that it was shown but is not to be asked for: measured, "
+                        "and taken off the list of what it was taught")
     parser.add_argument("--note", type=Path, help="a file with what is to be said besides figures")
     given = parser.parse_args()
+    left_out = [name.strip() for name in given.without.split(",") if name.strip()]
     about = json.loads((given.policy / "config.json").read_text(encoding="utf-8"))
     conditions = CONDITIONS | (OTHER_ARMS if about["config"]["family"] == "rdt" else {})
     results = {name: played(name, given, about, **changes) for name, changes in conditions.items()}
@@ -59,11 +62,22 @@ def main() -> None:
     if to != given.policy:
         for name in ("model.safetensors", "config.json"):
             shutil.copy(given.policy / name, to / name)
+        ship(to / "config.json", left_out)
         if (curves := given.policy.parent / "curves.svg").is_file():
             shutil.copy(curves, to / "curves.svg")
     note = given.note.read_text(encoding="utf-8") if given.note else ""
     (to / "README.md").write_text(card(about, results, late, note), encoding="utf-8")
     print(to / "README.md")
+
+
+def ship(config: Path, left_out: list[str]) -> None:
+    """Take skills off the list of what it was taught."""
+    about = json.loads(config.read_text(encoding="utf-8"))
+    taught = about["trained"]["taught"]
+    if unknown := set(left_out) - set(taught["skills"]):
+        raise SystemExit(f"It was not taught {', '.join(sorted(unknown))}; it was taught {', '.join(taught['skills'])}.")
+    taught["skills"] = [skill for skill in taught["skills"] if skill not in left_out]
+    config.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def played(name: str, given: argparse.Namespace, about: dict[str, Any], **changes: Any) -> dict[str, Any]:
