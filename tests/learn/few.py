@@ -1,10 +1,15 @@
-"""Demonstrations in memory: random pictures, smooth motions; what training reads, without a dataset."""
+"""Small runs of training: sizes, plans, and demonstrations in memory (random pictures, smooth motions) instead of a dataset."""
 
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
+from torch import Tensor
 
+from agent.executor.models.small import SmallConfig
+from agent.learn.train import Plan
 from agent.types import Array
 
 SENTENCES = ("pick up the red block", "put the red block in the blue bowl", "please open the drawer", "stack the green block on it")
@@ -43,3 +48,15 @@ class Few:
         at = np.asarray(indices)
         words = [self.tasks[number] for number in self.task[at]]
         return {"images": self.images[at], "state": self.state[at], "chunk": self.chunk[at], "points": self.points[at], "words": words}
+
+
+TINY = SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3)
+FEW = Few(48)
+
+
+def plan(out: Path, samples: int = 48, **changes: object) -> Plan:
+    return Plan(**{"out": str(out), "samples": samples, "batch": 8, "rate": 3e-3, "precision": "float32", "check_samples": 16, **changes})
+
+
+def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
+    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())

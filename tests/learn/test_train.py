@@ -6,9 +6,8 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
@@ -17,25 +16,13 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from agent.errors import ConfigError
-from agent.executor.models.small import SmallConfig
-from agent.executor.models.small_files import load_small, save_small
-from agent.executor.models.small_rdt import SmallRDT
+from agent.executor.models.small_files import load_small
 from agent.learn.curves import draw_curves, series
-from agent.learn.learner import Choices, SmallLearner, eyes_of
-from agent.learn.schedule import Average, choose_precision, learning_rate
-from agent.learn.start import Order, make_learner, read_order, train
+from agent.learn.learner import Choices, SmallLearner
 from agent.learn.team import Alone, run_team
-from agent.learn.train import HELD_OUT, Plan, Training, held_out, strike
+from agent.learn.train import HELD_OUT, Training, held_out, strike
 from agent.learn.train import weights as shown_weights
-from tests.executor.models.small_models import senses, tiny_small
-from tests.learn.few import Few
-
-TINY = SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3)
-FEW = Few(48)
-
-
-def plan(out: Path, samples: int = 48, **changes: object) -> Plan:
-    return Plan(**{"out": str(out), "samples": samples, "batch": 8, "rate": 3e-3, "precision": "float32", "check_samples": 16, **changes})
+from tests.learn.few import FEW, TINY, Few, equal, plan
 
 
 def training(out: Path, family: str = "pi0", data: Few = FEW, team: Alone | None = None, **changes: object) -> Training:
@@ -47,9 +34,6 @@ def training(out: Path, family: str = "pi0", data: Few = FEW, team: Alone | None
 def weights(out: Path) -> dict[str, Tensor]:
     return load_file(str(out / "policy" / "model.safetensors"))
 
-
-def equal(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
 
 
 # --- the loop ---------------------------------------------------------------------------------------------------------------
@@ -238,127 +222,8 @@ def test_a_team_ends_with_the_process_that_started_it(tmp_path: Path) -> None:
     assert len(pids) == 2 and not any(alive(pid) for pid in pids)
 
 
-def test_an_order_is_kept_and_may_go_on_longer_but_not_as_another(tmp_path: Path) -> None:
-    order = Order("pi0", ("data",), plan(tmp_path, samples=8), sizes={"pointing": False})
-    (tmp_path / "run.json").write_text(json.dumps({**vars(order), "plan": vars(order.plan), "choices": vars(order.choices)}))
-    assert read_order(tmp_path / "run.json") == order
-    with pytest.raises(ConfigError, match=r"holds another run \(sizes"):
-        train(replace(order, sizes={}))
-    with pytest.raises(ConfigError, match="family 'pi0', now 'rdt'"):
-        train(replace(order, family="rdt"))
-
-
-@pytest.fixture()
-def small_pi0(tmp_path: Path) -> tuple[Path, dict[str, Any]]:
-    """The folder of a small π0, and its sizes."""
-    save_small(tiny_small("pi0"), tmp_path / "pi0")
-    return tmp_path / "pi0", {name: value for name, value in asdict(TINY).items() if name != "family"}
-
-
-def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
-    there = eyes_of(load_small(small_pi0[0]).model).state_dict()
-    order = Order("pi0-small", ("data",), plan(tmp_path / "other"), init=str(small_pi0[0]), sizes=small_pi0[1])
-    learner = make_learner(order, FEW)  # type: ignore[arg-type]
-    fresh = make_learner(replace(order, init=None), FEW)  # type: ignore[arg-type]
-    assert equal(eyes_of(learner.model).state_dict(), there) and not equal(eyes_of(fresh.model).state_dict(), there)
-    assert learner.small.config.family == "pi0-small"  # type: ignore[attr-defined]
-    with pytest.raises(ConfigError, match="do not fit"):
-        make_learner(replace(order, sizes={**small_pi0[1], "width": 64}), FEW)  # type: ignore[arg-type]
-
-
-def test_weights_that_are_gone_on_with_keep_their_sizes(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
-    order = Order("pi0", ("data",), plan(tmp_path / "further"), init=str(small_pi0[0]), sizes=small_pi0[1])
-    make_learner(order, FEW)  # type: ignore[arg-type]
-    as_typed = {name: list(value) if isinstance(value, tuple) else value for name, value in small_pi0[1].items()}
-    make_learner(replace(order, sizes=as_typed), FEW)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match=r"pointing=False: the weights of .* have pointing=True.*Leave --init out"):
-        make_learner(replace(order, sizes={"pointing": False}), FEW)  # type: ignore[arg-type]
-
-
-def test_an_rdt_reads_as_the_pi0_it_began_with_and_only_the_rest_is_trained(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
-    order = Order("rdt", ("data",), plan(tmp_path / "rdt", samples=16), init=str(small_pi0[0]), sizes=small_pi0[1])
-    learner, pi0 = make_learner(order, FEW), load_small(small_pi0[0])  # type: ignore[arg-type]
-    assert isinstance(learner, SmallLearner) and isinstance(learner.model, SmallRDT)
-    assert learner.small.vocabulary.words[: len(pi0.vocabulary.words)] == pi0.vocabulary.words
-    told = senses(pi0)
-    hz = torch.full((2,), 20.0)
-    places = [learner.model.look(told._replace(state=torch.zeros(2, 128)), hz)[1], pi0.model.look(told)[1]]  # type: ignore[call-arg]
-    torch.testing.assert_close(*(found.place for found in places if found is not None))
-
-    Path(order.plan.out).mkdir()
-    before = {name: value.clone() for name, value in learner.model.state_dict().items()}
-    Training(order.plan, Alone(), learner, lambda: FEW, say=lambda _: None).run()  # type: ignore[arg-type]
-    changed = {name.split(".")[0] for name, value in learner.model.state_dict().items() if not torch.equal(value, before[name])}
-    assert "rdt" in changed and not changed & {"encoder", "pointer"}
-    going_on = make_learner(order, FEW).model  # type: ignore[arg-type]
-    assert not any(weight.requires_grad for name, weight in going_on.named_parameters() if name.startswith(("encoder", "pointer")))
-
-
-def test_an_rdt_goes_on_with_the_reading_of_a_newer_pi0(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
-    order = Order("rdt", ("data",), plan(tmp_path / "rdt"), init=str(small_pi0[0]), sizes=small_pi0[1])
-    first = make_learner(order, FEW)  # type: ignore[arg-type]
-    assert isinstance(first, SmallLearner)
-    save_small(first.small, tmp_path / "first")
-    newer = tiny_small("pi0")
-    for weight in newer.model.parameters():
-        weight.data += 0.1
-    save_small(newer, tmp_path / "newer")
-    reading, dials = str(tmp_path / "newer"), {"prefix": 2, "steps": 3}
-    order = Order("rdt", ("data",), plan(tmp_path / "on"), str(tmp_path / "first"), reading, sizes=dials)
-    learner = make_learner(order, FEW)  # type: ignore[arg-type]
-    assert isinstance(learner, SmallLearner) and isinstance(learner.model, SmallRDT)
-    assert {name: asdict(learner.small.config)[name] for name in dials} == dials
-    assert equal(eyes_of(learner.model).state_dict(), eyes_of(newer.model).state_dict())
-    assert equal(learner.model.rdt.state_dict(), first.model.rdt.state_dict())  # type: ignore[union-attr]
-    assert equal(learner.model.point_in.state_dict(), first.model.point_in.state_dict())  # type: ignore[union-attr]
-    assert not any(weight.requires_grad for name, weight in learner.model.named_parameters() if name.startswith(("encoder", "pointer")))
-    with pytest.raises(ConfigError, match="a pi0 has a reading of its own"):
-        replace(order, family="pi0")
-
-
-@pytest.mark.parametrize(
-    ("wrong", "said"),
-    [
-        (lambda: Order("pi", ("data",), Plan("out", samples=1)), "no family 'pi'.*Did you mean|pi0"),
-        (lambda: Order("pi0", ("data",), Plan("out", samples=1), sizes={"widht": 3}), "no size 'widht'"),
-        (lambda: Plan("out"), "--samples N or --minutes N"),
-        (lambda: Plan("out", samples=1, minutes=1), "one of them"),
-        (lambda: Plan("out", samples=1, batch=9, processes=2), "shared evenly"),
-        (lambda: Plan("out", samples=1, shares={"stack": "often"}), "--share stack=often: how many times"),
-    ],
-)
-def test_what_cannot_be_is_said_at_once(wrong: object, said: str) -> None:
-    with pytest.raises(ConfigError, match=said):
-        wrong()
-
-
 # --- its parts --------------------------------------------------------------------------------------------------------------
 
-
-def test_the_rate_climbs_then_falls_to_its_floor() -> None:
-    climb = [learning_rate(1.0, step, 0.0) for step in range(300)]
-    assert climb == sorted(climb) and climb[0] == pytest.approx(1 / 200) and climb[-1] == 1
-    fall = [learning_rate(1.0, 1000, progress / 100) for progress in range(101)]
-    assert fall == sorted(fall, reverse=True) and fall[-1] == pytest.approx(0.02) and learning_rate(1.0, 1000, 1.5) == fall[-1]
-
-
-def test_the_average_follows_the_weights_and_forgets_how_they_began() -> None:
-    model = nn.Linear(3, 2)
-    average = Average(model, 0.9)
-    with torch.no_grad():
-        model.weight.fill_(2.0)
-    for step in range(200):
-        average.update(model, step)
-    torch.testing.assert_close(average.tensors(model)["weight"], torch.full((2, 3), 2.0), atol=1e-4, rtol=0)
-    with torch.no_grad():
-        model.weight.fill_(3.0)
-    average.update(model, 200)
-    torch.testing.assert_close(average.tensors(model)["weight"], torch.full((2, 3), 2.1), atol=1e-3, rtol=0)
-
-
-def test_precision_is_what_was_asked_for_or_what_is_faster() -> None:
-    assert choose_precision("float32", "cuda") == torch.float32 and choose_precision("bfloat16", "cpu") == torch.bfloat16
-    assert choose_precision("auto", "cuda") == torch.bfloat16 and choose_precision("auto", "cpu") in (torch.float32, torch.bfloat16)
 
 
 def test_lines_after_the_state_are_struck_out(tmp_path: Path) -> None:
