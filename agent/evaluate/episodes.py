@@ -60,7 +60,8 @@ def episodes_of(protocol: Protocol) -> list[Episode]:
         names = [load_demo(name).name for name in protocol.templates] or [demo.name for demo in shipped_demos()]
         return [Episode(row="recovery", about=name, number=i) for name in names for i in range(protocol.episodes)]
     names = ["chain"] if protocol.kind == "chains" else list(chosen(protocol))
-    clean = [Episode(row=row, about=name, number=i) for row in rows for name in names for i in range(protocol.episodes)]
+    clean = [Episode(row=row, about=name, number=i)
+             for row in rows for name in names for i in range(protocol.episodes * protocol.times.get(name, 1))]  # fmt: skip
     return [*clean, *disturbed(protocol, rows, names)]
 
 

@@ -129,6 +129,8 @@ class Protocol(Frozen):
     """Task templates, or demos; none: all there are."""
     episodes: int = Field(20, ge=1)
     """Per template, demo, or level of a perturbation and template; for chains: how many chains."""
+    times: dict[str, int] = Field({})
+    """Templates of which there are so many times as many, played by themselves and undisturbed."""
     seed_base: int = Field(0, ge=0)
     length: int = Field(5, ge=1)
     """Tasks in a chain."""

@@ -65,10 +65,11 @@ def skills(protocol: Protocol, lines: Sequence[Line]) -> Line:
 
 
 def calls(lines: Sequence[Line]) -> list[Line]:
-    """Each skill, over all tasks in which it was asked of the policy."""
+    """Each skill, over all tasks in which it was asked of the policy; and each kind of it, where there are several."""
     told = [{"name": name, "done": done} for line in lines for result in line["results"] for name, done in result.get("calls", ())]
-    return [{"name": name, **share(sum(one["done"] for one in of), len(of))}
-            for name, of in sorted(grouped(told, lambda one: one["name"]).items())]  # fmt: skip
+    whole = grouped(told, lambda one: one["name"].split(" ")[0])
+    counted = whole | grouped(told, lambda one: one["name"])
+    return [{"name": name, **share(sum(one["done"] for one in of), len(of))} for name, of in sorted(counted.items())]
 
 
 def played_rows(protocol: Protocol) -> list[Row]:

@@ -1,5 +1,6 @@
 """Protocols: what ships is valid, what is wrong is said, equal contents have equal hashes."""
 
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from agent.executor.models.small_files import digest, save_small
 from agent.executor.models.small_words import Vocabulary
 from agent.learn.recipe import load_recipe
 from sim.tasks import templates
+from sim.tasks.chains import draw_start
 from tests.executor.models.small_models import tiny_small
 
 
@@ -26,6 +28,18 @@ def test_every_kind_ships_with_a_protocol_and_all_of_them_come_to_episodes() -> 
 def test_skills_ask_for_every_template_in_every_row() -> None:
     protocol = load_protocol("skills", rows=("plan", "planner"), episodes=3)
     assert len(episodes_of(protocol)) == 2 * 3 * len(templates())
+
+
+TOGETHER = {"close": "open", "flip": "switch", "cover": "slide", "uncover": "slide"}
+"""Skills that are two directions of one."""
+
+
+def test_each_skill_that_small_policies_are_taught_is_asked_for_two_hundred_times() -> None:
+    protocol = load_protocol("each-skill")
+    plans = {name: draw_start(one, 0)[1].plan for name, one in templates().items() if name in protocol.templates}
+    asked = Counter(TOGETHER.get(step.skill, step.skill) for episode in episodes_of(protocol) for step in plans[episode.about])
+    taught = {TOGETHER.get(skill, skill) for skill in load_recipe("bench").skills} - {"turn"}
+    assert asked.keys() == taught and min(asked.values()) >= 200
 
 
 def test_the_hash_is_of_what_is_measured(tmp_path: Path) -> None:
