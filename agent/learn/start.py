@@ -51,6 +51,8 @@ class Order:
         known = SmallConfig.__dataclass_fields__
         if self.reading and self.family != "rdt":
             raise ConfigError(f"--reading {self.reading}: an RDT reads as a π0 does; a {self.family} has a reading of its own.")
+        if self.reading and not self.init:
+            raise ConfigError(f"--reading {self.reading} is for an RDT that is there already: --init RDT. A new one: --init {self.reading}.")
         for name in self.sizes:
             if name not in known:
                 raise ConfigError(f"Small policies have no size '{name}'. Sizes: {', '.join(known)}.{hint(name, known)}")
@@ -111,6 +113,8 @@ def make_learner(order: Order, data: Samples) -> Learner:
         from agent.learn.large import large_learner
 
         return large_learner(order.family, Path(order.init), order.lora, plan.device, data)
+    if given and order.reading and given.config.family != "rdt":
+        raise ConfigError(f"{order.init} is a {given.config.family}. A new RDT reads as that by --init alone; leave --reading out.")
     if given and given.config.family == order.family:
         same_sizes(order, given.config)
         learner = SmallLearner.further(own if begun else Path(order.init or ""), order.choices, plan.device)

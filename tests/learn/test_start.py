@@ -95,6 +95,10 @@ def test_an_rdt_goes_on_with_the_reading_of_a_newer_pi0(tmp_path: Path, small_pi
     assert not any(weight.requires_grad for name, weight in learner.model.named_parameters() if name.startswith(("encoder", "pointer")))
     with pytest.raises(ConfigError, match="a pi0 has a reading of its own"):
         replace(order, family="pi0")
+    with pytest.raises(ConfigError, match=r"A new one: --init .*newer"):
+        replace(order, init=None)
+    with pytest.raises(ConfigError, match="is a pi0.*leave --reading out"):
+        make_learner(replace(order, init=reading), FEW)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

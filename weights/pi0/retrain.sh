@@ -11,5 +11,6 @@ saydo train --family pi0 --init runs/train/pi0-first/policy --data runs/data/tab
 saydo collect --recipe bench --samples 30000 --out runs/data/mistakes-bench --driver runs/train/pi0-second/policy
 saydo train --family pi0 --init runs/train/pi0-second/policy --data runs/data/tabletop --data runs/data/mistakes --data runs/data/bench \
   --data runs/data/mistakes-bench --samples 300000 --processes 2 \
-  --share visited=3 --share bench=1.5 --share stack=1.5 --share home=0.5 --share press=0.5 --out runs/train/pi0
+  --share visited=3 --share bench=1.5 --share place=1.4 --share push=1.5 --share turn=1.3 --share stack=1.3 --share home=0.5 --share press=0.6 \
+  --out runs/train/pi0
 python benchmarks/card.py runs/train/pi0/policy --to weights/pi0 --episodes 10 --others 2
