@@ -52,7 +52,7 @@ class Order:
         if self.reading and self.family != "rdt":
             raise ConfigError(f"--reading {self.reading}: an RDT reads as a π0 does; a {self.family} has a reading of its own.")
         if self.reading and not self.init:
-            raise ConfigError(f"--reading {self.reading} is for an RDT that is there already: --init RDT. A new one: --init {self.reading}.")
+            raise ConfigError(f"--reading {self.reading} is for an RDT that is there: --init RDT. A new one: --init {self.reading}.")
         for name in self.sizes:
             if name not in known:
                 raise ConfigError(f"Small policies have no size '{name}'. Sizes: {', '.join(known)}.{hint(name, known)}")

@@ -97,7 +97,7 @@ def test_an_rdt_goes_on_with_the_reading_of_a_newer_pi0(tmp_path: Path, small_pi
         replace(order, family="pi0")
     with pytest.raises(ConfigError, match=r"A new one: --init .*newer"):
         replace(order, init=None)
-    with pytest.raises(ConfigError, match="is a pi0.*leave --reading out"):
+    with pytest.raises(ConfigError, match=r"is a pi0.*leave --reading out"):
         make_learner(replace(order, init=reading), FEW)  # type: ignore[arg-type]
 
 
