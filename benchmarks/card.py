@@ -62,22 +62,23 @@ def main() -> None:
     if to != given.policy:
         for name in ("model.safetensors", "config.json"):
             shutil.copy(given.policy / name, to / name)
-        ship(to / "config.json", left_out)
         if (curves := given.policy.parent / "curves.svg").is_file():
             shutil.copy(curves, to / "curves.svg")
+    about = ship(to / "config.json", left_out)
     note = given.note.read_text(encoding="utf-8") if given.note else ""
     (to / "README.md").write_text(card(about, results, late, note), encoding="utf-8")
     print(to / "README.md")
 
 
-def ship(config: Path, left_out: list[str]) -> None:
-    """Take skills off the list of what it was taught."""
-    about = json.loads(config.read_text(encoding="utf-8"))
+def ship(config: Path, left_out: list[str]) -> dict[str, Any]:
+    """Take skills off the list of what it was taught; returns what the file says then."""
+    about: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
     taught = about["trained"]["taught"]
     if unknown := set(left_out) - set(taught["skills"]):
         raise SystemExit(f"It was not taught {', '.join(sorted(unknown))}; it was taught {', '.join(taught['skills'])}.")
     taught["skills"] = [skill for skill in taught["skills"] if skill not in left_out]
     config.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    return about
 
 
 def played(name: str, given: argparse.Namespace, about: dict[str, Any], **changes: Any) -> dict[str, Any]:

@@ -15,8 +15,8 @@ def config(folder: Path) -> Path:
 
 def test_what_ships_is_not_asked_for_what_it_does_not_do(tmp_path: Path) -> None:
     path = config(tmp_path)
-    ship(path, ["turn", "push"])
-    told = json.loads(path.read_text())
+    told = ship(path, ["turn", "push"])
+    assert json.loads(path.read_text()) == told
     assert told["trained"] == {"frames": 3, "taught": {"skills": ["pick"], "kinds": ["block"]}} and told["sha256"] == "0"
 
 
