@@ -32,10 +32,11 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "one sentence, with words never in training": {"rows": ("alone",), "templates": ONE_STEP, "language": "words"},
 }
 
+SHORT = (*ONE_STEP, "in a bowl", "in a zone", "lever up", "uncover a bay", "rotate left")
 OTHER_ARMS: dict[str, dict[str, Any]] = {
-    "commanded at 10 Hz": {"options": {"rate_hz": 10}},
-    "the front camera alone": {"options": {"cameras": ["front"]}},
-    "10 Hz and the front camera alone": {"options": {"rate_hz": 10, "cameras": ["front"]}},
+    "ten short tasks, commanded at 10 Hz": {"templates": SHORT, "options": {"rate_hz": 10}},
+    "ten short tasks, the front camera alone": {"templates": SHORT, "options": {"cameras": ["front"]}},
+    "ten short tasks, 10 Hz and the front camera alone": {"templates": SHORT, "options": {"rate_hz": 10, "cameras": ["front"]}},
 }
 """What an RDT knows besides."""
 
@@ -140,7 +141,7 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[s
         "| skill | success | 95 % interval |", "| --- | --- | --- |",
         *(f"| {one['name']} | {share(one)} | {interval(one)} |" for one in plain["calls"]["plan"]),
         "",
-        f"Elsewhere, {results['the look that was held out']['skills'][0]['n']} episodes of each task:",
+        f"Elsewhere, {results['the look that was held out']['skills'][0]['n']} of each task:",
         "",
         "| | success | 95 % interval |", "| --- | --- | --- |",
         *(f"| {name} | {share(result['overall'])} | {interval(result['overall'])} |" for name, result in results.items()),

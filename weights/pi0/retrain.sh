@@ -13,4 +13,4 @@ saydo train --family pi0 --init runs/train/pi0-second/policy --data runs/data/ta
   --data runs/data/mistakes-bench --samples 300000 --processes 2 \
   --share visited=3 --share bench=1.5 --share place=1.4 --share push=1.5 --share turn=1.3 --share stack=1.3 --share home=0.5 --share press=0.6 \
   --out runs/train/pi0
-python benchmarks/card.py runs/train/pi0/policy --to weights/pi0 --episodes 10 --others 2
+python benchmarks/card.py runs/train/pi0/policy --to weights/pi0 --without push,turn --episodes 10 --others 2

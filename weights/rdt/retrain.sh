@@ -6,4 +6,4 @@ saydo collect --recipe bench --samples 30000 --out runs/data/mistakes-bench --dr
 saydo train --family rdt --init weights/pi0 --data runs/data/bench --data runs/data/mistakes-bench --samples 400000 --rate 2e-3 --processes 2 \
   --share visited=2 --share stack=1.3 --share place=1.3 --share push=1.3 --share turn=1.2 --share home=0.5 --share press=0.6 \
   --out runs/train/rdt
-python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --episodes 10 --others 2
+python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without push,turn --episodes 10 --others 2
