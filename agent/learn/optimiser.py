@@ -77,7 +77,9 @@ class Muon(torch.optim.Optimizer):
     def _updated(self, weight: Tensor, momentum: float) -> Tensor:
         assert weight.grad is not None
         state = self.state[weight]
-        kept = state.setdefault("momentum_buffer", torch.zeros_like(weight))
+        if "momentum_buffer" not in state:
+            state["momentum_buffer"] = torch.zeros_like(weight)
+        kept: Tensor = state["momentum_buffer"]
         kept.lerp_(weight.grad, 1 - momentum)
         return weight.grad.lerp(kept, momentum)
 
