@@ -200,7 +200,7 @@ class SimRobot:
     def save(self, path: str | Path) -> None:
         """Snapshot to one file: `load` restores it bit for bit, also in another process."""
         with self._held():
-            extra = {"applied": self._applied.tolist(), "rejected": self.rejected}
+            extra = {"applied": self._applied.tolist(), "rejected": self.rejected, "scene": self._truth().model_dump(mode="json")}
             snapshot.write(Path(path), *snapshot.take(self._bench, self._mischief, extra))
 
     def load(self, path: str | Path) -> None:
@@ -213,7 +213,7 @@ class SimRobot:
             extra = snapshot.restore(self._bench, self._mischief, state, rest, str(path))
             self._applied = np.array(extra["applied"], dtype=np.float32)
             self.rejected = [(tick, why) for tick, why in extra["rejected"]]
-            self._scene, self._due = None, None
+            self._scene, self._due = Scene.model_validate(extra["scene"]), None
 
     def close(self) -> None:
         """Free the world; safe to call twice."""

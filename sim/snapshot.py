@@ -1,7 +1,8 @@
 """A moment of a bench, whole: what Bullet knows and what it does not; restores bit for bit, also in another process.
 
-Bullet's state file leaves out motor targets, forces, friction and colours, and nothing in it knows about ticks, the light, what is
-held, randomness or disturbances. A snapshot carries all of that, and the scene and seed that the bodies are made from.
+Bullet's state file leaves out motor targets, forces, friction and colours, contacts that have just begun are lost with it, and nothing
+in it knows about ticks, the light, what is held, randomness or disturbances. A snapshot carries all of that, the Scene as it was seen,
+and the layout and seed that the bodies are made from.
 """
 
 import json
@@ -18,7 +19,7 @@ from sim.bench import Bench, Logic
 from sim.disturb import Course, Mischief
 from sim.panda import Motors
 
-FORMAT = "saydo world 1"
+FORMAT = "saydo world 2"
 
 
 def take(bench: Bench, mischief: Mischief, extra: dict[str, Any]) -> tuple[bytes, dict[str, Any]]:
