@@ -39,7 +39,7 @@ STATE = (*(f"joint{number}" for number in range(1, 8)), "x", "y", "z", "rx", "ry
 ACTION = ("x", "y", "z", "rx", "ry", "rz", "gripper")
 POINTS = ("thing", "target", "spot")
 """What is pointed at in each picture: what the hand works on; what the sentence brings it to, if anything (of a knob: where it shows now);
-and the place where it is to come to rest, which nothing need mark."""
+and the place where it is to come to rest, which nothing need mark; of a push, where the fingers come down."""
 POINT = ("u", "v", "visible")
 """Of a point: across and down the picture, 0 to 1, and 1 if it can be seen (0: hidden, out of view, or there is no such thing)."""
 

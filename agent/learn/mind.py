@@ -13,6 +13,7 @@ from sim.oracle import MOVES, NEEDS, _follow
 from sim.oracle.fixtures import resting
 from sim.oracle.imagined import Imagined
 from sim.oracle.motion import Move
+from sim.oracle.pushes import DIRECTIONS, behind
 from sim.oracle.spots import Spot
 
 ROWS = 320
@@ -26,7 +27,7 @@ class Label(NamedTuple):
     chunk: Array
     """float32[32, 7]."""
     spot: tuple[float, float, float] | None
-    """Where what the call moves is to come to rest, m: a thing that it puts down, or a handle."""
+    """Where what the call moves is to come to rest, m: a thing that it puts down, or a handle; of a push: where the fingers come down."""
 
 
 class Mind:
@@ -42,7 +43,7 @@ class Mind:
             rows = np.array([step()[1] for _ in range(HORIZON)], np.float32)
             spot = hand.notes.get(spot_key(subtask)) or hand.notes.get(away_key(hand.scene))
         assert observation.scene is not None
-        return Label(rows, spot[:3] if isinstance(spot, Spot) else resting(observation.scene, subtask))
+        return Label(rows, spot[:3] if isinstance(spot, Spot) else place_of(observation.scene, subtask))
 
     def imagine(self, observation: Observation, subtask: Subtask) -> list[Moment]:
         """The whole of a call in the mind, until nothing moves any more. Raises Refused, a PolicyError."""
@@ -76,6 +77,13 @@ class Mind:
 def unaware(scene: Scene) -> Scene:
     """Without what the oracle remembers and nobody can see: how far a thing has been pushed or turned already."""
     return scene.model_copy(update={"events": tuple(event for event in scene.events if event[1][0] not in ("moved", "turned"))})
+
+
+def place_of(scene: Scene, subtask: Subtask) -> tuple[float, float, float] | None:
+    """The spot of a call that puts nothing down, base frame, m; None if it has none."""
+    if subtask.skill == "push":
+        return behind(scene.find(subtask.args["thing"]), DIRECTIONS[subtask.args["direction"]])
+    return resting(scene, subtask)
 
 
 def spot_key(subtask: Subtask) -> tuple[str, ...]:

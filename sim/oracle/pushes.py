@@ -188,11 +188,23 @@ def weight(thing: Thing) -> tuple[float, float]:
     return x + ahead * c - aside * s, y + ahead * s + aside * c
 
 
+def back_of(thing: Thing, angle: float) -> float:
+    """From its weight back to where the fingers touch it that way, m."""
+    c, s = cos(angle), sin(angle)
+    mx, my = weight(thing)
+    return footprint(thing).half(c, s) + FINGER[0] / 2 + (mx - thing.position[0]) * c + (my - thing.position[1]) * s
+
+
+def behind(thing: Thing, angle: float) -> tuple[float, float, float]:
+    """Where the fingers come down to push a thing that way, base frame, m."""
+    (mx, my), back = weight(thing), back_of(thing, angle) + BEHIND
+    return mx - cos(angle) * back, my - sin(angle) * back, low(thing)
+
+
 def shove(hand: Imagined, thing: Thing, angle: float) -> Move:
     """Come down behind it, then go straight on, keeping the fingers behind its weight."""
     c, s = cos(angle), sin(angle)
-    mx, my = weight(thing)
-    back = footprint(thing).half(c, s) + FINGER[0] / 2 + (mx - thing.position[0]) * c + (my - thing.position[1]) * s
+    (mx, my), back = weight(thing), back_of(thing, angle)
     dx, dy = hand.tcp[0] - mx, hand.tcp[1] - my
     along, aside = dx * c + dy * s + back, dy * c - dx * s
     yaw, height = hand_yaw(angle, hand.yaw, *wrist(thing)), low(thing)
@@ -203,8 +215,7 @@ def shove(hand: Imagined, thing: Thing, angle: float) -> Move:
     else:
         there = close and abs(aside) < 0.006 and abs(above) < 0.006
     if not (there and abs(wrap(yaw - hand.yaw)) < 0.15 and hand.width < 0.008):
-        behind = np.array([mx - c * (back + BEHIND), my - s * (back + BEHIND), height])
-        return over(hand, behind, yaw, 0.0)
+        return over(hand, np.array(behind(thing, angle)), yaw, 0.0)
     ahead = max(along + PUSHING * DT, 0.0)
     x, y, z = thing.position
     hand.things[thing.name] = thing.model_copy(update={"position": (x + c * ahead, y + s * ahead, z)})
