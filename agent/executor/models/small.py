@@ -6,7 +6,7 @@ need besides, and the large ones have from their pre-training:
 
 - eyes of a few convolutions, one pair of eyes for each camera: 96 x 96 pixels → 8 x 8 tokens;
 - a *pointing token*. After some layers each image token is asked "is here the thing that was named?" (and the thing to put it at): a heat
-  map per view and named thing, with an offset within the token and one logit for "not in view". Its mean place (u, v) and its certainty, of
+  map per view and named thing, with an offset within the token and one logit for "not in view". The place of its peak (u, v) and its certainty, of
   all views, go with the state into the action expert. In training the simulator tells the place: an auxiliary, privileged label. Acting
   needs no label.
 
@@ -133,7 +133,8 @@ class Pointing(NamedTuple):
 
     logits   float[B, V, N, P + 1], the last one: not in view
     offsets  float[B, V, N, P, 2], in widths of a token from its middle, right and down
-    place    float[B, V, N, 3]: u and v in -1..1 (right, down) times certainty, and certainty 0..1
+    place    float[B, V, N, 3]: u and v in -1..1 (right, down) times certainty, and certainty 0..1. The mean around the highest peak: of two
+             places that are as likely one, and not what lies between them
     """
 
     logits: Tensor
@@ -145,6 +146,8 @@ class Pointer(nn.Module):
     """Heat maps over the image tokens of a half-read prefix."""
 
     centres: Tensor
+    near: Tensor
+    """[P, P]: 1 for tokens that touch."""
 
     def __init__(self, config: SmallConfig, width: int) -> None:
         super().__init__()
@@ -154,18 +157,25 @@ class Pointer(nn.Module):
         self.absent = nn.Linear(width, config.things)
         side = (torch.arange(config.grid) + 0.5) / config.grid * 2 - 1
         v, u = torch.meshgrid(side, side, indexing="ij")
-        self.register_buffer("centres", torch.stack([u, v], dim=-1).view(-1, 2), persistent=False)
+        centres = torch.stack([u, v], dim=-1).view(-1, 2)
+        self.register_buffer("centres", centres, persistent=False)
+        self.register_buffer("near", (torch.cdist(centres, centres, p=float("inf")) < 3 / config.grid).float(), persistent=False)
 
     def forward(self, tokens: Tensor) -> Pointing:
         """tokens [B, V*P, D]."""
         tokens = self.norm(tokens).unflatten(1, (self.views, -1))  # [B, V, P, D]
         found = self.read(tokens).float().unflatten(-1, (self.things, 3)).transpose(2, 3)  # [B, V, N, P, 3]
         absent = self.absent(tokens.mean(2)).float()[..., None]  # [B, V, N, 1]
-        logits, offsets = torch.cat([found[..., 0], absent], dim=-1), found[..., 1:]
-        shares = logits.softmax(-1)[..., :-1, None]  # [B, V, N, P, 1]
+        return self.at(torch.cat([found[..., 0], absent], dim=-1), found[..., 1:])
+
+    def at(self, logits: Tensor, offsets: Tensor) -> Pointing:
+        """Where such maps point."""
+        shares = logits.softmax(-1)[..., :-1]  # [B, V, N, P]
+        peak = shares * self.near[(shares @ self.near).argmax(-1)]
         spots = self.centres + offsets * (2 / self.grid)
-        place = torch.cat([(shares * spots).sum(3), shares.sum(3)], dim=-1)
-        return Pointing(logits, offsets, place)
+        certain = shares.sum(3, keepdim=True)
+        place = (peak[..., None] * spots).sum(3) / peak.sum(3, keepdim=True).clamp(min=1e-6) * certain
+        return Pointing(logits, offsets, torch.cat([place, certain], dim=-1))
 
     def loss(self, pointing: Pointing, points: Tensor) -> Tensor:
         """points float[B, V, N, 3]: u, v in -1..1 and 1 where the thing is in view, 0 where not, below 0 where nobody knows.

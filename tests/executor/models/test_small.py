@@ -281,18 +281,26 @@ def pointing_at(points: torch.Tensor, one: Pointer) -> Pointing:
             logits[0, v, n, token] = 20
             if seen:
                 offsets[0, v, n, token] = torch.tensor([spot[0] % 1 - 0.5, spot[1] % 1 - 0.5])
-    shares = logits.softmax(-1)[..., :-1, None]
-    place = torch.cat([(shares * (one.centres + offsets / 4)).sum(3), shares.sum(3)], -1)
-    return Pointing(logits, offsets, place)
+    return one.at(logits, offsets)
 
 
-def test_a_sure_and_right_pointing_costs_nothing_and_its_mean_place_is_the_place() -> None:
+def test_a_sure_and_right_pointing_costs_nothing_and_its_place_is_the_place() -> None:
     one, points = pointer()
     sure = pointing_at(points, one)
     assert one.loss(sure, points) < 1e-4
     torch.testing.assert_close(sure.place, points, atol=1e-4, rtol=0)
     off, seen = pointing_error(sure, points)
     assert off < 1e-4 and seen == 1
+
+
+def test_of_two_places_one_is_pointed_at_and_a_place_on_an_edge_is_the_mean_of_its_tokens() -> None:
+    one, _ = pointer()
+    logits, offsets = torch.full((1, 2, 3, 65), -20.0), torch.zeros(1, 2, 3, 64, 2)
+    logits[0, 0, :, [9, 54]] = torch.tensor([1.0, 1.1])  # far apart
+    logits[0, 1, :, [9, 10, 64]] = 1.0  # side by side, or not in view
+    u, v, certain = one.at(logits, offsets).place[0, :, 0].T
+    torch.testing.assert_close(torch.stack([u, v]) / certain, torch.tensor([[0.625, -0.5], [0.625, -0.625]]), atol=1e-4, rtol=0)
+    torch.testing.assert_close(certain, torch.tensor([1.0, 2 / 3]), atol=1e-4, rtol=0)
 
 
 def test_pointing_elsewhere_or_at_what_is_hidden_costs() -> None:
