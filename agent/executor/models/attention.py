@@ -64,7 +64,8 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
 
 def slow_gradient(q: Tensor) -> bool:
     """Will a gradient be taken where the fused kernel's takes four times as long as that of two products and a softmax?"""
-    return q.requires_grad and q.dtype == torch.bfloat16 and q.device.type == "cpu"
+    dtype = torch.get_autocast_dtype("cpu") if torch.is_autocast_enabled("cpu") else q.dtype
+    return q.requires_grad and dtype == torch.bfloat16 and q.device.type == "cpu"
 
 
 class Rope(NamedTuple):
