@@ -135,6 +135,18 @@ def test_the_spot_of_a_handle_is_where_the_oracle_leaves_it(said: str) -> None:
             assert np.allclose(spot, end.position, atol=0.02)
 
 
+@pytest.mark.parametrize("way", ["left", "right", "away", "near"])
+def test_the_spot_of_a_push_is_where_the_fingers_come_down(way: str) -> None:
+    layout = {"things": [{"name": "yellow L", "at": [0.45, 0.0], "yaw": 0.3}], "drawer": "none", "button": False, "motion": True}
+    call = library().skills["push"](thing="yellow L", direction=way)
+    with stage(layout) as (here, _):
+        start = here.put(somewhere(np.random.default_rng(5)))
+        assert start is not None
+        spot, moments = Mind().label(start, call.subtask).spot, Mind().imagine(start, call.subtask)
+        begun = next(moment for moment, after in pairwise(moments) if pushed(moment, after, "yellow L"))
+        assert spot is not None and np.allclose(spot, begun.tcp, atol=0.02)
+
+
 def test_what_lies_in_a_drawer_lies_in_it_however_far_it_is_out() -> None:
     layout = {"things": ["blue bowl", {"name": "red block", "in": "drawer"}, "green block"], "drawer": "open", "look": "lab"}
     with stage(layout) as (here, _):

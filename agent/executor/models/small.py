@@ -6,9 +6,9 @@ need besides, and the large ones have from their pre-training:
 
 - eyes of a few convolutions, one pair of eyes for each camera: 96 x 96 pixels → 8 x 8 tokens;
 - a *pointing token*. After some layers each image token is asked "is here the thing that was named?" (and the thing to put it at): a heat
-  map per view and named thing, with an offset within the token and one logit for "not in view". The place of its peak (u, v) and its certainty, of
-  all views, go with the state into the action expert. In training the simulator tells the place: an auxiliary, privileged label. Acting
-  needs no label.
+  map per view and named thing, with an offset within the token and one logit for "not in view". The place of its peak (u, v) and its
+  certainty, of all views, go with the state into the action expert. In training the simulator tells the place: an auxiliary, privileged
+  label. Acting needs no label.
 
 Without pointing the shape is that of the paper; `SmallConfig.pointing = False`.
 
