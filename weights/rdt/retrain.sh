@@ -1,9 +1,16 @@
 #!/bin/sh
-# From weights/pi0, whose reading it takes, to this folder, in about five hours of two cores. Every command goes on where it was cut off.
+# From weights/pi0, whose reading it takes, to this folder, in about seven hours of two cores. Every command goes on where it was cut off;
+# the data of pi0's own retrain.sh will do, too.
 set -e
 saydo collect --recipe bench --samples 160000 --out runs/data/bench
 saydo collect --recipe bench --samples 30000 --out runs/data/mistakes-bench --driver weights/pi0
 saydo train --family rdt --init weights/pi0 --data runs/data/bench --data runs/data/mistakes-bench --samples 400000 --rate 2e-3 --processes 2 \
   --share visited=2 --share stack=1.3 --share place=1.3 --share push=1.3 --share turn=1.2 --share home=0.5 --share press=0.6 \
-  --out runs/train/rdt
-python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without push,turn --episodes 10 --others 2
+  --out runs/train/rdt-first
+saydo collect --recipe bench --samples 190000 --seed-base 31000000 --out runs/data/bench-more
+saydo collect --recipe bench --samples 30000 --seed-base 37000000 --out runs/data/mistakes-more --driver weights/pi0
+saydo collect --recipe places --samples 20000 --seed-base 51000000 --out runs/data/places
+saydo train --family rdt --init runs/train/rdt-first/policy --reading weights/pi0 --data runs/data/bench-more --data runs/data/mistakes-more \
+  --data runs/data/places --samples 150000 --rate 1.5e-3 --processes 2 --share places=2 --share visited=2 --share place=1.4 \
+  --share push=1.3 --share turn=1.3 --share stack=1.3 --share slide=0.7 --share home=0.5 --share press=0.6 --out runs/train/rdt
+python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without turn --episodes 4 --others 1
