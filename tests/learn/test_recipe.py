@@ -54,5 +54,5 @@ def test_what_cannot_be_is_refused(tmp_path: Path, changes: dict[str, object], s
 
 
 def test_an_unknown_recipe_names_the_others() -> None:
-    with pytest.raises(ConfigError, match=r"Recipes: bench, tabletop.*Did you mean 'tabletop'"):
+    with pytest.raises(ConfigError, match=r"Recipes: bench, places, tabletop.*Did you mean 'tabletop'"):
         load_recipe("tabeltop")

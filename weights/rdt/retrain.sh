@@ -12,5 +12,8 @@ saydo collect --recipe bench --samples 30000 --seed-base 37000000 --out runs/dat
 saydo collect --recipe places --samples 20000 --seed-base 51000000 --out runs/data/places
 saydo train --family rdt --init runs/train/rdt-first/policy --reading weights/pi0 --data runs/data/bench-more --data runs/data/mistakes-more \
   --data runs/data/places --samples 150000 --rate 1.5e-3 --processes 2 --share places=2 --share visited=2 --share place=1.4 \
-  --share push=1.3 --share turn=1.3 --share stack=1.3 --share slide=0.7 --share home=0.5 --share press=0.6 --out runs/train/rdt
+  --share push=1.3 --share turn=1.3 --share stack=1.3 --share slide=0.7 --share home=0.5 --share press=0.6 --out runs/train/rdt-second
+saydo train --family rdt --init runs/train/rdt-second/policy --reading weights/pi0 --data runs/data/bench-more --data runs/data/mistakes-more \
+  --data runs/data/places --samples 40000 --rate 8e-4 --processes 2 --share places=2 --share visited=2 --share open=2.5 --share place=1.3 \
+  --share push=2 --share turn=1.3 --share stack=1.3 --share slide=0.7 --share home=0.5 --share press=0.6 --out runs/train/rdt
 python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without turn --episodes 4 --others 1
