@@ -16,4 +16,4 @@ saydo train --family rdt --init runs/train/rdt-first/policy --reading weights/pi
 saydo train --family rdt --init runs/train/rdt-second/policy --reading weights/pi0 --data runs/data/bench-more --data runs/data/mistakes-more \
   --data runs/data/places --samples 40000 --rate 8e-4 --processes 2 --share places=2 --share visited=2 --share open=2.5 --share place=1.3 \
   --share push=2 --share turn=1.3 --share stack=1.3 --share slide=0.7 --share home=0.5 --share press=0.6 --out runs/train/rdt
-python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without turn --episodes 4 --others 1
+python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without push,turn --episodes 4 --others 1
