@@ -43,7 +43,7 @@ class Mind:
             rows = np.array([step()[1] for _ in range(HORIZON)], np.float32)
             spot = hand.notes.get(spot_key(subtask)) or hand.notes.get(away_key(hand.scene))
         assert observation.scene is not None
-        return Label(rows, spot[:3] if isinstance(spot, Spot) else place_of(observation.scene, subtask))
+        return Label(rows, spot[:3] if isinstance(spot, Spot) else spot_of(observation.scene, subtask))
 
     def imagine(self, observation: Observation, subtask: Subtask) -> list[Moment]:
         """The whole of a call in the mind, until nothing moves any more. Raises Refused, a PolicyError."""
@@ -79,7 +79,7 @@ def unaware(scene: Scene) -> Scene:
     return scene.model_copy(update={"events": tuple(event for event in scene.events if event[1][0] not in ("moved", "turned"))})
 
 
-def place_of(scene: Scene, subtask: Subtask) -> tuple[float, float, float] | None:
+def spot_of(scene: Scene, subtask: Subtask) -> tuple[float, float, float] | None:
     """The spot of a call that puts nothing down, base frame, m; None if it has none."""
     if subtask.skill == "push":
         return behind(scene.find(subtask.args["thing"]), DIRECTIONS[subtask.args["direction"]])

@@ -145,16 +145,13 @@ def check_way(scene: Scene, thing: Thing, angle: float, distance: float, spare: 
     arm's reach; all with so much to spare, m."""
     c, s = cos(angle), sin(angle)
     x, y, _ = thing.position
-    back = footprint(thing).half(c, s) + FINGER[0] / 2
     around = obstacles(scene, (thing.name, target))
-    mx, my = weight(thing)
-    aside = (my - y) * c - (mx - x) * s
-    start = (x - c * (back + BEHIND) - s * aside, y - s * (back + BEHIND) + c * aside)
-    end = (x + c * max(distance, 0.0), y + s * max(distance, 0.0))
-    last = (end[0] - c * back - s * aside, end[1] - s * back + c * aside)
-    middle = Box((x + end[0]) / 2, (y + end[1]) / 2, max(distance, 0.0) / 2, footprint(thing).half(-s, c), angle, 0.0)
+    far = max(distance, 0.0)
+    start_x, start_y, height = behind(thing, angle)
+    start, last = (start_x, start_y), (start_x + c * (BEHIND + far), start_y + s * (BEHIND + far))
+    end = (x + c * far, y + s * far)
+    middle = Box((x + end[0]) / 2, (y + end[1]) / 2, far / 2, footprint(thing).half(-s, c), angle, 0.0)
     ahead = Box(end[0] + c * 0.01, end[1] + s * 0.01, footprint(thing).half(c, s), footprint(thing).half(-s, c), angle, 0.0)
-    height = low(thing)
     if any(short_of_reach(Spot(*at, 0.0, None)) > -spare for at in (start, last)):
         raise Refused(f"The {thing.name} cannot be pushed there: that is beyond the arm's reach.")
     for share in (0.0, 0.25, 0.5, 0.75, 1.0):
