@@ -54,12 +54,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     if bias is not None:
         bias = bias.to(q.dtype).repeat(1, 1, share if bias.shape[2] > 1 else 1, 1)
     k, v = k.transpose(1, 2), v.transpose(1, 2)
+    return weighed(q, k, v, bias).view(B, G, share, T, K).permute(0, 3, 1, 2, 4).reshape(B, T, N * K)
+
+
+def weighed(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
+    """softmax(q kᵀ / √K + bias) v, heads first: q [B, N, T, K], k and v [B, N, S, K], bias broadcast to [B, N, T, S]."""
     if slow_gradient(q):
-        logits = (q * K**-0.5) @ k.transpose(-1, -2)
-        out = (logits if bias is None else logits + bias).softmax(dim=-1) @ v
-    else:
-        out = F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
-    return out.view(B, G, share, T, K).permute(0, 3, 1, 2, 4).reshape(B, T, N * K)
+        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+        return (logits if bias is None else logits + bias).softmax(dim=-1) @ v
+    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
 
 
 def slow_gradient(q: Tensor) -> bool:
