@@ -18,7 +18,7 @@ from agent.executor.models.small_policy import SmallPolicy
 from agent.executor.models.small_space import relative
 from agent.learn.dataset import Samples
 from agent.learn.learner import PLACE, Batch, Choices, SmallLearner
-from agent.learn.train import held_out
+from agent.learn.train import unseen
 
 GIVEN, ROWS = (0, 2, 4, 8), (16, 24)
 OFF_M = 0.01
@@ -31,9 +31,8 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=256)
     asked = parser.parse_args()
     data, rng = Samples(asked.data), np.random.default_rng(0)
-    apart = np.flatnonzero(held_out(data.column("seed")))
-    batch = data.batch(np.sort(rng.choice(apart, asked.frames, replace=False)))
-    direction = rng.normal(size=(asked.frames, 3)).astype(np.float32)
+    batch = unseen(data, asked.frames, rng)
+    direction = rng.normal(size=(len(batch["chunk"]), 3)).astype(np.float32)
     off = torch.from_numpy(OFF_M * direction / np.linalg.norm(direction, axis=1, keepdims=True))
     print("policy | given | cm at 16, 24 | if they are 1 cm off | of that is kept")
     for folder in asked.policies:

@@ -14,7 +14,7 @@ import numpy as np
 
 from agent.learn.dataset import Samples
 from agent.learn.learner import Choices, SmallLearner
-from agent.learn.train import held_out
+from agent.learn.train import unseen
 
 STEPS, NOISE = (1, 2, 4, 10), (0.0, 0.4, 1.0)
 
@@ -26,8 +26,7 @@ def main() -> None:
     parser.add_argument("--frames", type=int, default=512)
     asked = parser.parse_args()
     data, rng = Samples(asked.data), np.random.default_rng(0)
-    apart = np.flatnonzero(held_out(data.column("seed")))
-    batch = data.batch(np.sort(rng.choice(apart, min(asked.frames, len(apart)), replace=False)))
+    batch = unseen(data, asked.frames, rng)
     print("policy | steps | noise | cm at 16 | gripper right")
     for folder in asked.policies:
         learner = SmallLearner.further(folder, Choices())

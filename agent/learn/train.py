@@ -278,6 +278,12 @@ def held_out(seeds: Array) -> Array:
     return (seeds.astype(np.uint64) * np.uint64(2654435761) >> np.uint64(16)) % np.uint64(HELD_OUT) == 0
 
 
+def unseen(data: Demonstrations, count: int, rng: np.random.Generator) -> Batch:
+    """So many frames of such worlds, or all there are, drawn without repeats."""
+    apart = np.flatnonzero(held_out(data.column("seed")))
+    return data.batch(np.sort(rng.choice(apart, min(count, len(apart)), replace=False)))
+
+
 def strike(path: Path, samples: int) -> None:
     """Keep the lines of up to so many samples."""
     if not path.is_file():
