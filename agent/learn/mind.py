@@ -32,7 +32,8 @@ class Label(NamedTuple):
 
 class Mind:
     """The oracle of one world. It remembers the spots that it has found: the same sentence is asked from many states of one arrangement,
-    and a spot depends on neither the hand nor the thing that is brought there, but takes longer to find than all else."""
+    and a spot depends on neither the hand nor the thing that is brought there, but takes longer to find than all else. Spots on the table
+    do depend on it."""
 
     def __init__(self) -> None:
         self._spots: dict[Around, dict[object, object]] = {}
@@ -71,7 +72,8 @@ class Mind:
             return done, _follow(hand, done)
 
         yield hand, step
-        known.update({key: spot for key, spot in hand.notes.items() if key == spot_key(subtask)})
+        if subtask.args.get("target") not in observation.scene.names("table"):
+            known.update({key: spot for key, spot in hand.notes.items() if key == spot_key(subtask)})
 
 
 def unaware(scene: Scene) -> Scene:

@@ -1,5 +1,6 @@
 """Where to set a thing down so that "left of the blue bowl" is true and the hand has room. A function of everything but the hand and
-the thing itself, so that the spot stays while the thing is on its way.
+the thing itself, so that the spot stays while the thing is on its way; where any free place will do, on the table, of where the thing is as
+well, in such a way that whoever goes to the spot is told the same spot all along.
 """
 
 from math import atan2, cos, hypot, pi, radians, sin
@@ -26,8 +27,9 @@ WIDE, CLOSE = 0.08, 0.036
 NEXT_TO = (pi / 2, -pi / 2, pi, 0.0, 3 * pi / 4, -3 * pi / 4, pi / 4, -pi / 4)
 NEAREST, FARTHEST = 0.305, 0.74
 """Distances from the base that a hand pointing down reaches at all heights up to CRUISE, m."""
-MIDDLE = (0.43, -0.10)
-"""The comfortable part of the table, m."""
+MIDDLE, LEANING = (0.43, -0.10), 0.3
+"""The comfortable part of the table, m, and how much a metre nearer to it is worth, in metres that a thing is carried. Below 1 a spot gains
+on every other while the thing comes nearer to it."""
 BASES = ("block", "bar", "cylinder")
 """Kinds with a flat top, where another thing can stand."""
 LEDGE, LEVEL = 0.009, 0.003
@@ -149,11 +151,12 @@ def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
 
 
 def on_table(scene: Scene, thing: Thing) -> Spot:
-    """A spot on a grid of 4 cm with much room around it, or with some, as near as possible to the middle of the reachable table."""
-    height = thing.size[2] / 2 + AIR
+    """A spot on a grid of 4 cm, in no zone, with much room around it, or with some: near where the thing is, and the middle of the reachable
+    table."""
+    height, (x, y, _) = thing.size[2] / 2 + AIR, thing.position
     grid = [Spot(0.33 + 0.04 * i, -0.42 + 0.04 * j, height, 0.0) for i in range(7) for j in range(21)]
-    grid.sort(key=lambda spot: hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
-    around = obstacles(scene)
+    grid.sort(key=lambda spot: hypot(spot.x - x, spot.y - y) + LEANING * hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
+    around = [*obstacles(scene), *(footprint(zone) for zone in scene.things if zone.kind == "zone")]
     free = (spot for least in (0.08, 0.05) for spot in grid if _footing(spot, thing, around) > least and allowed(scene, spot) == 0)
     return next(free, None) or max(grid, key=lambda spot: _footing(spot, thing, around) + allowed(scene, spot))
 

@@ -15,7 +15,7 @@ from sim.oracle.clearance import footprint, obstacles, room
 from sim.oracle.grasps import FARTHEST, choose_grasp, surroundings
 from sim.oracle.imagined import Imagined, span
 from sim.oracle.moves import MOVES, NEEDS
-from sim.oracle.spots import BEARINGS, find_spot, short_of_reach
+from sim.oracle.spots import BEARINGS, Spot, find_spot, short_of_reach
 from sim.robot import PANDA, SimRobot
 
 SPEED, TURN, DT = 0.6, 3.0, 0.05
@@ -200,7 +200,8 @@ def test_another_thing_in_the_hand_is_put_away_first() -> None:
         assert end.find("blue block").position[2] == pytest.approx(0.021, abs=2e-3)
 
 
-def test_spots_are_within_reach_and_clear_and_do_not_depend_on_the_thing() -> None:
+def test_spots_are_within_reach_and_clear_and_stay_while_the_thing_is_on_its_way() -> None:
+    """A spot on the table, which depends on where the thing is: whoever goes there, from anywhere, is told the same all along."""
     rng = np.random.default_rng(9)
     for _ in range(20):
         world = scene(rng)
@@ -209,9 +210,28 @@ def test_spots_are_within_reach_and_clear_and_do_not_depend_on_the_thing() -> No
         assert short_of_reach(spot) <= 0
         at_spot = red.model_copy(update={"position": (spot.x, spot.y, spot.z), "yaw": 0.0})
         assert min(footprint(at_spot).gap(box) for box in obstacles(world, ("red block",))) > 0.05
-        lifted = red.model_copy(update={"position": (0.5, 0.0, 0.3)})
-        moved = world.model_copy(update={"things": tuple(lifted if t.name == "red block" else t for t in world.things)})
-        assert find_spot(moved, lifted, "on", table) == spot
+        begun = rng.uniform((0.3, -0.4), (0.6, 0.4))
+        told = found(world, red, begun)
+        assert {found(world, red, begun + share * (np.array(told[:2]) - begun)) for share in np.linspace(0, 1, 6)} == {told}
+        zone = Thing(name="red zone", kind="zone", position=(told.x, told.y, 0.0), size=(0.1, 0.1, 0.001))
+        kept_off = found(world.model_copy(update={"things": (*world.things, zone)}), red, begun)
+        assert footprint(zone).gap(footprint(red.model_copy(update={"position": kept_off[:3]}))) > 0.02
+        assert beside_bowl(carried_to(world, red, begun)) == beside_bowl(world)
+
+
+def found(world: Scene, red: Thing, at: Array) -> Spot:
+    """Where the oracle would set the block down on the table while it is carried over that place."""
+    carried = carried_to(world, red, at)
+    return find_spot(carried, carried.find(red.name), "on", world.find("table"))
+
+
+def beside_bowl(world: Scene) -> Spot:
+    return find_spot(world, world.find("red block"), "next to", world.find("blue bowl"))
+
+
+def carried_to(world: Scene, red: Thing, at: Array) -> Scene:
+    lifted = red.model_copy(update={"position": (float(at[0]), float(at[1]), 0.3)})
+    return world.model_copy(update={"things": tuple(lifted if each.name == red.name else each for each in world.things)})
 
 
 def test_grasps_keep_clear_of_neighbours_and_within_the_hand_s_turn() -> None:
