@@ -151,7 +151,7 @@ def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
 
 
 def on_table(scene: Scene, thing: Thing) -> Spot:
-    """A spot on a grid of 4 cm, in no zone, with much room around it, or with some: near where the thing is, and the middle of the table."""
+    """A spot on a grid of 4 cm, in no zone, with much room around it or some: near where the thing is, and the middle of the table."""
     height, (x, y, _) = thing.size[2] / 2 + AIR, thing.position
     grid = [Spot(0.33 + 0.04 * i, -0.42 + 0.04 * j, height, 0.0) for i in range(7) for j in range(21)]
     grid.sort(key=lambda spot: hypot(spot.x - x, spot.y - y) + LEANING * hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
