@@ -120,7 +120,7 @@ FUNCTION = words(
     "pick grab lift empty unstack second third secondly thirdly firstly afterwards afterward inside into onto apart sort swap "
     "exchange handle knob middle centre center cap left right front behind beside near ones blocks cubes bowls drawers buttons "
     "lights lamps things objects items release hold push pull press touch said mean meant want anything something else than toward "
-    "towards forget skip step the a an this these those one two three four times twice held holding hand gripper stacked lying "
+    "towards size forget skip step the a an this these those one two three four times twice held holding hand gripper stacked lying "
     "standing sitting grasped gripped carried i me has have needs need for goes belongs or my"
 )
 

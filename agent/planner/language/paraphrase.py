@@ -7,7 +7,7 @@ from dataclasses import replace
 from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, bare, unknown
 from agent.planner.language.lexicon import COLOUR, TIMES, listed
 from agent.planner.language.referring import Ref, Talk, refer
-from agent.planner.language.towers import tower
+from agent.planner.language.towers import taken_down, to_table, tower
 from agent.types import Scene
 
 PUT = (
@@ -84,12 +84,13 @@ MATCH = re.compile(
 )
 
 
+SWAPPED = ("zone", "bowl", "drawer", "bay", "tray")
 HOMES = {"bowl": "bowl", "dish": "bowl", "drawer": "drawer", "zone": "zone", "area": "zone"}
 
 
 def paraphrases(text: str, talk: Talk, grammar: Grammar) -> Iterator[Reading]:
     """Other readings of a clause, likeliest first."""
-    for reader in (light, tower, matching, tidy, empty, removal, aside, beside, where_to, swap):
+    for reader in (light, tower, taken_down, matching, tidy, empty, removal, aside, beside, where_to, swap):
         if (reading := reader(text, talk, grammar)) is not None:
             yield reading
     for pattern, words in ALWAYS:
@@ -233,19 +234,7 @@ def removal(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     if not names:
         return unknown(base, next(iter(grammar.library)), talk)
     chosen = names if base.mode == "all" else names[: base.count]
-    zone = next((name for name in place.names if scene.find(name).kind == "zone"), None)
-    return pushed_out(chosen, zone, talk, grammar) if zone else to_table(chosen, talk, grammar)
-
-
-def pushed_out(names: list[str], zone: str, talk: Talk, grammar: Grammar) -> Reading | None:
-    """Out of a zone a thing stands on the table, as it did in it."""
-    clauses: list[Clause] = []
-    for name in names:
-        reading = grammar.match(f"push the {name} out of the {zone}", talk)
-        if not isinstance(reading, list):
-            return reading
-        clauses += [replace(clause, loose=bool(clauses)) for clause in reading]
-    return clauses or None
+    return to_table(chosen, talk, grammar)
 
 
 def aside(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
@@ -311,17 +300,16 @@ def where_to(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
 
 
 def swap(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
-    if not re.match(r"^(swap|exchange|switch)\b.*\b(and|with|for)\b", text):
+    """ "swap a and b": each to where the other lies; the first waits on the table meanwhile."""
+    found = re.match(r"^(?:swap|exchange|switch)(?: (?:the )?(?:places|positions) of)? (.+?) (?:and|with|for) (.+)$", text)
+    if not found:
         return None
-    return Doubt("ask", "I do not swap things by myself. Tell me, one after the other, where each of them goes.", rank=3)
-
-
-def to_table(names: list[str], talk: Talk, grammar: Grammar) -> Reading | None:
-    table = next(iter(talk.scene.names("table")), None)
-    clauses: list[Clause] = []
-    for name in names:
-        reading = grammar.match(f"put the {name} on the {table}", talk) if table else None
-        if not isinstance(reading, list):
-            return reading
-        clauses += [replace(clause, loose=bool(clauses), removal=True) for clause in reading]
-    return clauses or None
+    refs = [refer(part.split(), talk) for part in found.groups()]
+    names = [ref.names[0] for ref in refs if ref and len(ref.names) == 1]
+    homes = [home for name in names for home in talk.scene.where(name, "in") if talk.scene.find(home).kind in SWAPPED]
+    if len(names) == 2 and len(homes) == 2 and homes[0] != homes[1]:
+        one, other = names
+        steps = [f"put the {one} on the table", f"put the {other} in the {homes[0]}", f"put the {one} in the {homes[1]}"]
+        readings = [grammar.match(step, talk) for step in steps]
+        return [clause for reading in readings if isinstance(reading, list) for clause in reading]
+    return Doubt("ask", "I can swap what lies in two places, like zones or bowls. Otherwise tell me where each of them goes.", rank=3)

@@ -1,8 +1,10 @@
-"""Towers: "stack a on b on c", "a tower of red, blue and green with the green one on top", "stack all the blocks"."""
+"""Towers: "stack a on b on c", "a tower of red, blue and green with the green one on top", "stack all blocks by size"; and down again."""
 
 import re
+from collections.abc import Collection
 from dataclasses import replace
 from itertools import pairwise
+from math import prod
 
 from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, unknown, which
 from agent.planner.language.lexicon import COLOUR
@@ -20,6 +22,14 @@ ORDER = re.compile(
     r"(?:at|on) (?:the )?(top|bottom)(?: of it)?$"
 )
 """The end of "a tower with the green block at the bottom"."""
+BY_SIZE = re.compile(
+    r" ?,?(?: (?:ordered|sorted|arranged))? (?:by|in order of|according to) (?:the |their )?size$"
+    r"| ?,?(?: from)?(?: the)? (?:large|largest|big|biggest) to (?:the )?(?:small|smallest)$"
+)
+STANDING = r"(?:the )?(?:\w+ )?(?:tower|stack|pile)(?: (?:on|on top of|above|over|of) (.+?))?"
+TAKE_DOWN = re.compile(
+    rf"^(?:take down|take apart|tear down|pull down|get down|unstack|undo) {STANDING}$|^(?:take|pull|tear|get) {STANDING} (?:down|apart)$"
+)
 
 
 def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
@@ -28,6 +38,7 @@ def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     while found := ORDER.search(text):
         order[found[2]] = COLOUR.get(found[1], found[1])
         text = text[: found.start()]
+    sized, text = BY_SIZE.search(text), BY_SIZE.sub("", text)
     if (parts := re.split(r" (?:on top of|onto|on) ", re.sub(r"^(stack|put|place|pile|set) ", "", text))) and len(parts) > 2:
         refs = [refer(part.split(), replace(talk, kinds=("block", "table"))) for part in parts]
         names = [ref.names[0] for ref in refs if ref and len(ref.names) == 1]
@@ -54,6 +65,8 @@ def tower(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
         names = names[: ref.count]
     if len(names) < 2 or ref.mode in ("one", "it"):
         return None
+    if sized:
+        return chain(sorted(names, key=lambda name: -prod(talk.scene.find(name).size)), grammar, talk)
     return chain(ordered(names, order, ref.text, talk), grammar, talk)
 
 
@@ -66,11 +79,43 @@ def ordered(names: list[str], order: dict[str, str], text: str, talk: Talk) -> l
     if " and " in text or "," in text:
         return names
 
-    def depth(name: str) -> int:
-        under = [below for below in talk.scene.where(name, "on") if below in names]
-        return 1 + depth(under[0]) if under else 0
+    return sorted(names, key=lambda name: height(name, names, talk))
 
-    return sorted(names, key=depth)
+
+def height(name: str, names: Collection[str], talk: Talk) -> int:
+    """How many of `names` are under it."""
+    under = [below for below in talk.scene.where(name, "on") if below in names]
+    return 1 + height(under[0], names, talk) if under else 0
+
+
+def taken_down(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
+    """ "take down the tower on the red block": all that stands on it, from the top; "take down the tower": all that stands on a block."""
+    if not (found := TAKE_DOWN.match(text)):
+        return None
+    blocks = talk.scene.names("block")
+    base, said = list(blocks), found[1] or found[2]
+    if said:
+        ref = refer(said.split(), replace(talk, kinds=("block",)))
+        if ref is None or len(ref.names) != 1:
+            return None
+        base = list(ref.names)
+    above: list[str] = []
+    while more := [name for name in talk.within(base, ("on",)) if name not in above]:
+        above, base = [*above, *more], more
+    if not above:
+        return Doubt("none", "Nothing stands on it, so there is nothing to take down." if said else "There is no tower here.", rank=3)
+    return to_table(sorted(above, key=lambda name: -height(name, blocks, talk)), talk, grammar)
+
+
+def to_table(names: list[str], talk: Talk, grammar: Grammar) -> Reading | None:
+    table = next(iter(talk.scene.names("table")), None)
+    clauses: list[Clause] = []
+    for name in names:
+        reading = grammar.match(f"put the {name} on the {table}", talk) if table else None
+        if not isinstance(reading, list):
+            return reading
+        clauses += [replace(clause, loose=bool(clauses), removal=True) for clause in reading]
+    return clauses or None
 
 
 def chain(names: list[str], grammar: Grammar, talk: Talk) -> Reading | None:
