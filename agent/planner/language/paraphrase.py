@@ -308,8 +308,11 @@ def swap(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
     names = [ref.names[0] for ref in refs if ref and len(ref.names) == 1]
     homes = [home for name in names for home in talk.scene.where(name, "in") if talk.scene.find(home).kind in SWAPPED]
     if len(names) == 2 and len(homes) == 2 and homes[0] != homes[1]:
-        one, other = names
-        steps = [f"put the {one} on the table", f"put the {other} in the {homes[0]}", f"put the {one} in the {homes[1]}"]
-        readings = [grammar.match(step, talk) for step in steps]
-        return [clause for reading in readings if isinstance(reading, list) for clause in reading]
+        steps = (f"put the {name} in the {home}" for name, home in zip(names[::-1], homes, strict=True))
+        clauses: list[Clause] = []
+        for reading in (to_table(names[:1], talk, grammar), *(grammar.match(step, talk) for step in steps)):
+            if not isinstance(reading, list):
+                return reading
+            clauses += reading
+        return clauses
     return Doubt("ask", "I can swap what lies in two places, like zones or bowls. Otherwise tell me where each of them goes.", rank=3)
