@@ -57,12 +57,15 @@ def attend(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tenso
     return weighed(q, k, v, bias).view(B, G, share, T, K).permute(0, 3, 1, 2, 4).reshape(B, T, N * K)
 
 
-def weighed(q: Tensor, k: Tensor, v: Tensor, bias: Tensor | None = None) -> Tensor:
-    """softmax(q kᵀ / √K + bias) v, heads first: q [B, N, T, K], k and v [B, N, S, K], bias broadcast to [B, N, T, S]."""
-    if slow_gradient(q):
-        logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-        return (logits if bias is None else logits + bias).softmax(dim=-1) @ v
-    return F.scaled_dot_product_attention(q, k, v, attn_mask=bias)
+def weighed(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
+    """softmax(q kᵀ / √K) v, heads first: q [B, N, T, K], k and v [B, N, S, K]. mask, broadcast to [B, N, T, S]: bool (True = look), or what
+    is added to the logits."""
+    if not slow_gradient(q):
+        return F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
+    logits = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
+    if mask is not None:
+        logits = logits.masked_fill(~mask, -torch.inf) if mask.dtype == torch.bool else logits + mask
+    return logits.softmax(dim=-1) @ v
 
 
 def slow_gradient(q: Tensor) -> bool:

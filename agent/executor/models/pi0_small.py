@@ -28,7 +28,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agent.errors import PolicyError
-from agent.executor.models.attention import attention_bias, weighed
+from agent.executor.models.attention import weighed
 from agent.executor.models.paligemma import VisionBlock, VisionConfig
 from agent.executor.models.pi0 import CAMERAS, Flow, Inputs, StepCondition, time_embedding
 
@@ -157,8 +157,7 @@ class Attention(nn.Module):
     def forward(self, x: Tensor, k: Tensor, v: Tensor, mask: Tensor | None) -> Tensor:
         """x [B, T, D]; mask bool[B, 1, 1, S], True: look."""
         q = self.q_norm(self.q(x).unflatten(-1, (self.heads, -1)).transpose(1, 2))
-        bias = None if mask is None else attention_bias(mask[:, 0], q.dtype)
-        return self.out(weighed(q, k, v, bias).transpose(1, 2).flatten(2))
+        return self.out(weighed(q, k, v, mask).transpose(1, 2).flatten(2))
 
 
 class SwiGLU(nn.Module):

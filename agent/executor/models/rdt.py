@@ -27,6 +27,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from agent.errors import PolicyError
+from agent.executor.models.attention import weighed
 from agent.executor.models.diffusion import add_noise, sample
 from agent.executor.models.rdt_config import RDT_1B, RDT_170M, RDT_TINY, RDTConfig
 from agent.executor.models.rdt_positions import frequencies, grid_positions, line_positions, token_positions
@@ -56,12 +57,7 @@ def split_heads(x: Tensor, parts: int, heads: int) -> Tensor:
 
 def attend(q: Tensor, k: Tensor, v: Tensor, mask: Tensor | None = None) -> Tensor:
     """softmax(q kᵀ / √d) v: (B, heads, T, d) → (B, T, D). mask: bool (B, 1, 1, keys), True = look."""
-    if q.requires_grad and q.dtype == torch.bfloat16 and q.device.type == "cpu":  # there the fused kernel's gradient takes 4 times as long
-        scores = (q * q.shape[-1] ** -0.5) @ k.transpose(-1, -2)
-        seen = (scores if mask is None else scores.masked_fill(~mask, -torch.inf)).softmax(dim=-1) @ v
-    else:
-        seen = F.scaled_dot_product_attention(q, k, v, attn_mask=mask)
-    return seen.transpose(1, 2).flatten(2)
+    return weighed(q, k, v, mask).transpose(1, 2).flatten(2)
 
 
 class SelfAttention(nn.Module):

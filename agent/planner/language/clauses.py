@@ -1,7 +1,7 @@
 """One clause → skill calls: the clause is laid against the sentences of every skill in the library, and its noun phrases are resolved."""
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from itertools import product
 from string import Formatter
@@ -87,6 +87,16 @@ class Grammar:
                 if reading is not None and (best is None or reading.rank > best.rank):
                     best = reading
         return best
+
+    def match_all(self, texts: Iterable[str], talk: Talk) -> Reading | None:
+        """All of these clauses, one after the other; what is wrong with the first that is not understood, and None if there are none."""
+        clauses: list[Clause] = []
+        for text in texts:
+            reading = self.match(text, talk)
+            if not isinstance(reading, list):
+                return reading
+            clauses += reading
+        return clauses or None
 
     def abilities(self) -> str:
         """What the robot can do, in words: "pick up a block, put a block in a thing, open a drawer"."""

@@ -84,7 +84,6 @@ MATCH = re.compile(
 )
 
 
-SWAPPED = ("zone", "bowl", "drawer", "bay", "tray")
 HOMES = {"bowl": "bowl", "dish": "bowl", "drawer": "drawer", "zone": "zone", "area": "zone"}
 
 
@@ -306,13 +305,11 @@ def swap(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
         return None
     refs = [refer(part.split(), talk) for part in found.groups()]
     names = [ref.names[0] for ref in refs if ref and len(ref.names) == 1]
-    homes = [home for name in names for home in talk.scene.where(name, "in") if talk.scene.find(home).kind in SWAPPED]
+    homes = [home for name in names for home in talk.scene.where(name, "in")]
     if len(names) == 2 and len(homes) == 2 and homes[0] != homes[1]:
-        steps = (f"put the {name} in the {home}" for name, home in zip(names[::-1], homes, strict=True))
-        clauses: list[Clause] = []
-        for reading in (to_table(names[:1], talk, grammar), *(grammar.match(step, talk) for step in steps)):
-            if not isinstance(reading, list):
-                return reading
-            clauses += reading
-        return clauses
+        onto_table = to_table(names[:1], talk, grammar)
+        across = grammar.match_all((f"put the {name} in the {home}" for name, home in zip(names[::-1], homes, strict=True)), talk)
+        if not isinstance(onto_table, list) or not isinstance(across, list):
+            return across if isinstance(onto_table, list) else onto_table
+        return [*onto_table, *across]
     return Doubt("ask", "I can swap what lies in two places, like zones or bowls. Otherwise tell me where each of them goes.", rank=3)

@@ -6,7 +6,7 @@ from dataclasses import replace
 from itertools import pairwise
 from math import prod
 
-from agent.planner.language.clauses import Clause, Doubt, Grammar, Reading, unknown, which
+from agent.planner.language.clauses import Doubt, Grammar, Reading, unknown, which
 from agent.planner.language.lexicon import COLOUR
 from agent.planner.language.referring import Talk, refer
 
@@ -108,23 +108,15 @@ def taken_down(text: str, talk: Talk, grammar: Grammar) -> Reading | None:
 
 
 def to_table(names: list[str], talk: Talk, grammar: Grammar) -> Reading | None:
-    table = next(iter(talk.scene.names("table")), None)
-    clauses: list[Clause] = []
-    for name in names:
-        reading = grammar.match(f"put the {name} on the {table}", talk) if table else None
-        if not isinstance(reading, list):
-            return reading
-        clauses += [replace(clause, loose=bool(clauses), removal=True) for clause in reading]
-    return clauses or None
+    """These things onto the table, in whatever order."""
+    reading = grammar.match_all((f"put the {name} on the {table}" for table in talk.scene.names("table")[:1] for name in names), talk)
+    if not isinstance(reading, list):
+        return reading
+    return [replace(clause, loose=number > 0, removal=True) for number, clause in enumerate(reading)]
 
 
 def chain(names: list[str], grammar: Grammar, talk: Talk) -> Reading | None:
     """Each on the one before."""
-    clauses: list[Clause] = []
-    for below, above in pairwise(names):
-        verb = "put" if talk.scene.find(below).kind != "block" else "stack"
-        reading = grammar.match(f"{verb} the {above} on the {below}", talk)
-        if reading is None or isinstance(reading, Doubt):
-            return reading
-        clauses += reading
-    return clauses or None
+    cubes = talk.scene.names("block")
+    steps = (f"{'stack' if below in cubes else 'put'} the {above} on the {below}" for below, above in pairwise(names))
+    return grammar.match_all(steps, talk)
