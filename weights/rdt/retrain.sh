@@ -1,6 +1,6 @@
 #!/bin/sh
 # From weights/pi0, whose reading it takes, to this folder, in about seven hours of two cores. Every command goes on where it was cut off;
-# the data of pi0's own retrain.sh will do, too.
+# the data of pi0's own retrain.sh will do, too. The recipe `places` has more bays and familiar scenes now than when these weights learned.
 set -e
 saydo collect --recipe bench --samples 160000 --out runs/data/bench
 saydo collect --recipe bench --samples 30000 --out runs/data/mistakes-bench --driver weights/pi0
