@@ -91,6 +91,9 @@ class Choices:
     """A sample counts as 1 / (this + how far its chunk goes on average, m): where little is left to go, little may be wrong."""
     slow: float = 0.3
     """RDT: share of samples at its lower rate."""
+    lost_views: float = 0.04
+    """Share of pictures that are lost, grey as those of a missing camera, so that an RDT that reads as this π0 does can do without one;
+    RDT itself loses as many as was published, DROP."""
 
 
 class SmallLearner:
@@ -145,7 +148,8 @@ class SmallLearner:
         self.small = replace(self.small, vocabulary=self.small.vocabulary.meeting(data.tasks, self.small.config.vocab))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        senses = self.senses(batch, generator)
+        lost = torch.rand(batch["images"].shape[:2], generator=generator) < (DROP if self.is_rdt else self.choices.lost_views)
+        senses = self.senses(batch, generator, lost)
         count, draws = len(batch["state"]), self.choices.draws
         given = torch.randint(self.small.config.prefix + 1, (draws * count,), generator=generator)
         given = given * (torch.rand(draws * count, generator=generator) < PREFIXED)
@@ -165,7 +169,7 @@ class SmallLearner:
             motion, pointing = self.small.model.losses(senses, actions, drawn, self.weigh(counts, rates))
         total, parts = motion, {"motion": motion.detach()}
         if pointing is not None:
-            heat = self.pointed(pointing, batch)
+            heat = self.pointed(pointing, batch, lost)
             total, parts["pointing"] = total + self.choices.pointing * heat, heat.detach()
         return total, parts
 
@@ -181,16 +185,15 @@ class SmallLearner:
         growing = (1 + torch.arange(self.small.config.horizon)) / given[:, None].clamp(min=1)
         return off[:, None] * growing.clamp(max=1)[..., None]
 
-    def senses(self, batch: Batch, generator: torch.Generator | None = None) -> Senses:
-        """The batch as the network is given it; with a generator, as in training: other light, words hidden, RDT's views lost."""
+    def senses(self, batch: Batch, generator: torch.Generator | None = None, lost: Tensor | None = None) -> Senses:
+        """The batch as the network is given it; with a generator, as in training: other light, words hidden, views lost (bool[B, V])."""
         images = torch.from_numpy(batch["images"]).permute(0, 1, 4, 2, 3)  # [B, V, 3, H, W]
         tokens, valid = self.small.vocabulary.encode(batch["words"])
         if generator is not None:
             images = lit(images.to(self.device), self.choices.light, generator)
             tokens = hide(tokens, self.choices.hidden_words, generator)
-            if self.is_rdt:
-                lost = torch.rand(images.shape[:2], generator=generator) < DROP
-                images = torch.where(lost[..., None, None, None].to(self.device), GREY / 127.5 - 1, images)
+        if lost is not None:
+            images = torch.where(lost[..., None, None, None].to(self.device), GREY / 127.5 - 1, images)
         state = torch.from_numpy(self.small.space.sensed(batch["state"]))
         return Senses(images, tokens, None if bool(valid.all()) else valid, state).to(self.device)
 
@@ -225,9 +228,11 @@ class SmallLearner:
             found[at] = (rows[at, :half][..., PLACE[space.form][:3]] * std + mean).norm(dim=-1).mean(1)[:, None, None]
         return found
 
-    def pointed(self, pointing: Pointing, batch: Batch) -> Tensor:
-        """The heat maps' loss, a scalar."""
-        return self.small.model.pointer.loss(pointing, self.points(batch))
+    def pointed(self, pointing: Pointing, batch: Batch, lost: Tensor) -> Tensor:
+        """The heat maps' loss, a scalar; in a lost view, bool[B, V], nothing is to be seen."""
+        points = self.points(batch)
+        points[..., 2] = torch.where(lost[..., None].to(points.device), 0, points[..., 2])
+        return self.small.model.pointer.loss(pointing, points)
 
     def points(self, batch: Batch) -> Tensor:
         """float32[B, V, N, 3]: u and v from 0..1 to -1..1, and whether it is seen."""

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from agent.executor.models.small import SmallConfig
+from agent.executor.models.small import GREY, Senses, SmallConfig
+from agent.executor.models.small_rdt import DROP
 from agent.executor.models.small_space import SLOTS
-from agent.learn.learner import Choices, SmallLearner
+from agent.learn.learner import Batch, Choices, SmallLearner, lit
 from tests.executor.models.small_models import tiny_small
 from tests.learn.few import Few
 
@@ -43,3 +44,37 @@ def test_a_sample_counts_by_the_way_that_the_network_sees_before_it(family: str)
         way = went[sample, 20 // rate - 1 :: 20 // rate].mean()
         assert float(learner.way(answers, rates)[sample]) == pytest.approx(way, rel=1e-3)
         torch.testing.assert_close(learner.weigh(counts, rates)(answers)[sample], counts[sample] / (0.02 + way), rtol=1e-3, atol=1e-5)
+
+
+def test_a_lost_view_is_that_of_a_missing_camera_and_nothing_is_pointed_at_in_it() -> None:
+    data = Few(48)
+    config = SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3)
+    learner = SmallLearner.fresh(data, config, Choices(), seed=1)
+    batch = dict(data.batch(np.arange(8)))
+    lost = torch.tensor([[False, True]] * 8)
+    senses = learner.senses(batch, torch.Generator().manual_seed(0), lost)
+    blind = torch.full_like(senses.images[:, 1], GREY, dtype=torch.uint8)
+    torch.testing.assert_close(senses.images[:, 1], lit(blind[:, None], 0.0, torch.Generator())[:, 0])
+    assert senses.images[:, 0].std() > 0.1
+    pointing = learner.looked(senses)
+    before = learner.pointed(pointing, batch, lost)
+    for view, same in ((1, True), (0, False)):
+        moved = batch["points"].copy()
+        moved[:, view] = 0.1, 0.9, 1.0
+        assert torch.equal(learner.pointed(pointing, {**batch, "points": moved}, lost), before) == same
+
+
+@pytest.mark.parametrize(("family", "share"), [("pi0", 0.3), ("rdt", DROP)])
+def test_views_are_lost_as_often_as_chosen_and_in_rdt_as_published(family: str, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    data, config = Few(48), replace(SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3), family=family)
+    learner = SmallLearner.fresh(data, config, Choices(lost_views=0.3), seed=1)
+    batch, lost = data.batch(np.arange(48).repeat(10)), []
+    inner = learner.senses
+
+    def watched(batch: Batch, generator: torch.Generator | None = None, gone: torch.Tensor | None = None) -> Senses:
+        lost.append(gone)
+        return inner(batch, generator, gone)
+
+    monkeypatch.setattr(learner, "senses", watched)
+    learner.loss(batch, torch.Generator().manual_seed(0))
+    assert lost[0] is not None and float(lost[0].float().mean()) == pytest.approx(share, abs=0.04)
