@@ -151,6 +151,10 @@ def parsed(text: str) -> Any:
         return text
 
 
+LARGEST_SEED = 10**15
+"""Of a first seed; thousands follow it, and everything counts in 64 bits."""
+
+
 def named_values(given: Iterable[str] | None, option: str, example: str) -> dict[str, Any]:
     """["rate_hz=10", …] → {"rate_hz": 10, …}, each value read as YAML. ConfigError for one without a name, a sign or a value."""
     found = {}

@@ -2,8 +2,8 @@
 
     python benchmarks/card.py runs/train/pi0/policy --to weights/pi0 --episodes 200 --workers 2
 
-Copies the weights to --to (left out: the card is written beside them) and writes README.md there. Evaluations go to --out, where those that
-were cut off go on. Every figure in the card is of one of them.
+Copies the weights to --to (left out: the card is written beside them) and writes README.md there; what is said in it below the line BY_HAND
+stays. Evaluations go to --out, where those that were cut off go on. Every figure in the card is of one of them.
 """
 
 import argparse
@@ -17,7 +17,9 @@ from agent.evaluate.episodes import trained_for, with_weights
 from agent.evaluate.protocol import Protocol, load_protocol
 from agent.evaluate.runner import evaluate
 from agent.evaluate.statistics import wilson
+from agent.executor.policies import described
 
+BY_HAND = "<!-- Above: benchmarks/card.py. Below: by hand, and kept. -->"
 SEEDS = 800_000
 """First seed: neither of the demonstrations (10,000,000 and on) nor of the trials during training (600,000 and on)."""
 ONE_STEP = ("lift", "stack", "light on", "open the drawer", "close the drawer")
@@ -45,16 +47,21 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("policy", type=Path, help="the folder that `saydo train` wrote")
     parser.add_argument("--to", type=Path, help="where it is to ship from")
-    parser.add_argument("--out", type=Path, default=Path("runs/evaluations/card"))
+    parser.add_argument("--out", type=Path, help="of the evaluations; left out, a folder named after the weights, in runs/evaluations")
     parser.add_argument("--episodes", type=int, default=200, help="of each template in its own scenes")
     parser.add_argument("--others", type=int, default=20, help="of each template in the other conditions")
+    parser.add_argument("--short", type=int, help="of each short task, chunks late or another arm; as others if left out")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--without", default="", help="skills, with commas, that it was shown but is not to be asked for: measured, "
                         "and taken off the list of what it was taught")
-    parser.add_argument("--note", type=Path, help="a file with what is to be said besides figures")
     given = parser.parse_args()
+    given.short = given.short or given.others
     left_out = [name.strip() for name in given.without.split(",") if name.strip()]
-    about = json.loads((given.policy / "config.json").read_text(encoding="utf-8"))
+    about = described(given.policy)
+    if not about:
+        raise SystemExit(f"{given.policy} holds no small policy: it is the folder `policy` of a run of `saydo train`.")
+    without(about, left_out)
+    given.out = given.out or Path("runs/evaluations") / f"card-{about['config']['family']}-{about['sha256'][:8]}"
     conditions = CONDITIONS | (OTHER_ARMS if about["config"]["family"] == "rdt" else {})
     results = {name: played(name, given, about, **changes) for name, changes in conditions.items()}
     late = played_late(given, about)
@@ -65,26 +72,27 @@ def main() -> None:
             shutil.copy(given.policy / name, to / name)
         if (curves := given.policy.parent / "curves.svg").is_file():
             shutil.copy(curves, to / "curves.svg")
-    about = ship(to / "config.json", left_out)
-    note = given.note.read_text(encoding="utf-8") if given.note else ""
-    (to / "README.md").write_text(card(about, results, late, note), encoding="utf-8")
+    about = without(about, left_out)
+    (to / "config.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    readme = to / "README.md"
+    by_hand = readme.read_text(encoding="utf-8").partition(BY_HAND)[2].strip() if readme.is_file() else ""
+    readme.write_text(card(about, results, late, by_hand), encoding="utf-8")
     print(to / "README.md")
 
 
-def ship(config: Path, left_out: list[str]) -> dict[str, Any]:
-    """Take skills off the list of what it was taught; returns what the file says then."""
-    about: dict[str, Any] = json.loads(config.read_text(encoding="utf-8"))
-    taught = about["trained"]["taught"]
+def without(about: dict[str, Any], left_out: list[str]) -> dict[str, Any]:
+    """A config.json with skills taken off the list of what it was taught."""
+    trained = about["trained"]
+    taught = trained["taught"]
     if unknown := set(left_out) - set(taught["skills"]):
         raise SystemExit(f"It was not taught {', '.join(sorted(unknown))}; it was taught {', '.join(taught['skills'])}.")
-    taught["skills"] = [skill for skill in taught["skills"] if skill not in left_out]
-    config.write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
-    return about
+    skills = [skill for skill in taught["skills"] if skill not in left_out]
+    return {**about, "trained": {**trained, "taught": {**taught, "skills": skills}}}
 
 
 def played(name: str, given: argparse.Namespace, about: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """One condition, over the templates that the policy was trained for."""
-    episodes = given.episodes if name == "its own scenes" else given.others
+    episodes = {"its own scenes": given.episodes, **dict.fromkeys(OTHER_ARMS, given.short)}.get(name, given.others)
     protocol = Protocol(name=name, kind="skills", policy=about["config"]["family"], checkpoint=given.policy, ticks=600, episodes=episodes,
                         seed_base=SEEDS, **changes)  # fmt: skip
     return measured(name, trained_for(protocol, load_config()), given)
@@ -92,7 +100,7 @@ def played(name: str, given: argparse.Namespace, about: dict[str, Any], **change
 
 def played_late(given: argparse.Namespace, about: dict[str, Any]) -> dict[str, Any]:
     """Chunks that come 0, 2, 4 and 8 ticks late."""
-    changes = {"policy": about["config"]["family"], "checkpoint": given.policy, "episodes": given.others, "seed_base": SEEDS}
+    changes = {"policy": about["config"]["family"], "checkpoint": given.policy, "episodes": given.short, "seed_base": SEEDS}
     return measured("chunks come late", load_protocol("delays", **changes), given)
 
 
@@ -110,7 +118,7 @@ def measured(name: str, protocol: Protocol, given: argparse.Namespace) -> dict[s
     return result
 
 
-def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[str, Any], note: str) -> str:
+def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[str, Any], by_hand: str) -> str:
     trained, plain = about["trained"], results["its own scenes"]
     taught, plan, at = trained["taught"], trained["plan"], trained["progress"]
     lines = [
@@ -141,7 +149,8 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[s
         "| skill | success | 95 % interval |", "| --- | --- | --- |",
         *(f"| {one['name']} | {share(one)} | {interval(one)} |" for one in plain["calls"]["plan"]),
         "",
-        f"Elsewhere, {results['the look that was held out']['skills'][0]['n']} of each task:",
+        f"Elsewhere, {results['the look that was held out']['skills'][0]['n']} of each task"
+        + (f", {late['rows']['plan']['clean']['n'] // len(ONE_STEP)} of the short ones:" if len(results) > len(CONDITIONS) else ":"),
         "",
         "| | success | 95 % interval |", "| --- | --- | --- |",
         *(f"| {name} | {share(result['overall'])} | {interval(result['overall'])} |" for name, result in results.items()),
@@ -152,7 +161,7 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[s
         *(f"| {ticks} | {share(one)} | {interval(one)} |" for ticks, one in lateness(late)),
         "",
     ]  # fmt: skip
-    return "\n".join([*lines, note.strip()]).rstrip() + "\n"
+    return "\n".join([*lines, BY_HAND, "", by_hand]).rstrip() + "\n"
 
 
 def row(one: dict[str, Any]) -> str:

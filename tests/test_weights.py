@@ -11,6 +11,7 @@ from typer.main import get_command
 from agent.__main__ import app
 from agent.app import open_agent
 from agent.config import SHIPPED, load_config
+from agent.executor.models.inspection import inspect
 from agent.executor.models.small_files import is_small, load_small
 from agent.executor.models.small_policy import SmallPolicy
 from agent.executor.policies import WEIGHTS
@@ -32,6 +33,8 @@ def test_each_is_whole_small_and_has_a_card_with_its_hash(folder: Path) -> None:
     taught = small.trained["taught"]
     assert all(skill in card for skill in taught["skills"]) and "95 %" in card
     assert all(sha[:12] in card for sha in taught["recipes"].values())
+    report = inspect(folder)
+    assert report.problem is None and report.family == folder.name and f"{report.numbers:,} numbers" in str(report)
 
 
 @pytest.mark.parametrize("folder", FOLDERS, ids=lambda folder: folder.name)

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agent.config import load_config, named_values
+from agent.config import LARGEST_SEED, load_config, named_values
 from agent.errors import ConfigError
 from agent.evaluate.protocol import ROWS, load_protocol, perturbations_named
 
@@ -20,8 +20,8 @@ ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another confi
 Named = Annotated[str | None, typer.Option("--protocol", help="Another protocol: a shipped one, or a YAML file.")]
 PolicyName = Annotated[str | None, typer.Option("--policy", help="oracle, random, a built-in policy, or module:Class.")]
 Checkpoint = Annotated[Path | None, typer.Option(help="Folder of weights, for policies that have them.")]
-Episodes = Annotated[int | None, typer.Option(help="Per template, demo or level; for chains: chains.")]
-SeedBase = Annotated[int | None, typer.Option("--seed-base", help="The first seed; the others follow.")]
+Episodes = Annotated[int | None, typer.Option(min=1, help="Per template, demo or level; for chains: chains.")]
+SeedBase = Annotated[int | None, typer.Option("--seed-base", min=0, max=LARGEST_SEED, help="The first seed; the others follow.")]
 RowNames = Annotated[str | None, typer.Option("--rows", help=f"{', '.join(ROWS)}; several with commas; or all.")]
 TemplateNames = Annotated[str | None, typer.Option("--templates", help="Only these templates (or demos); several with commas.")]
 Language = Annotated[str | None, typer.Option(help="What is said: plain, train, typos, phrasing, words or intent.")]
@@ -30,11 +30,11 @@ Options = Annotated[list[str] | None, typer.Option("--option", help="For the pol
 Colours = Annotated[str | None, typer.Option(help="Of things: own, or held out.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the result; one that was cut off goes on there.")]
 Local = Annotated[bool, typer.Option("--local", help="Without Ray: in processes of this machine.")]
-Workers = Annotated[int, typer.Option(help="Processes, with --local.")]
+Workers = Annotated[int, typer.Option(min=1, help="Processes, with --local.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON object as the last line of standard output.")]
-Length = Annotated[int | None, typer.Option(help="Tasks in a chain.")]
+Length = Annotated[int | None, typer.Option(min=1, help="Tasks in a chain.")]
 Wrong = Annotated[str | None, typer.Option("--perturbation", help="Goes wrong in the chains, or alone: a name, or a part of one.")]
-Level = Annotated[int | None, typer.Option(help="1, 2 or 3: this level of each perturbation alone.")]
+Level = Annotated[int | None, typer.Option(min=1, help="1, 2 or 3: this level of each perturbation alone.")]
 Disturbed = Annotated[bool, typer.Option("--disturbed", help="Each perturbation in turn, beside the same chains clean.")]
 
 
@@ -46,19 +46,20 @@ def skills(config: ConfigPath = None, protocol: Named = None, policy: PolicyName
     """Every task template by itself: success with Wilson's 95 % interval."""
     measure("skills", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
             seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language, look=look, colours=colours,
-            options=named_values(option, "--option", "rate_hz=10") or None)  # fmt: skip
+            options=options_of(option))  # fmt: skip
 
 
 @app.command()
 def chains(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
            episodes: Episodes = None, length: Length = None, seed_base: SeedBase = None, rows: RowNames = None,
            templates: TemplateNames = None, language: Language = None, perturbation: Wrong = None, disturbed: Disturbed = False,
-           level: Level = None, out: Out = None, local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
+           level: Level = None, option: Options = None, out: Out = None, local: Local = False, workers: Workers = 1,
+           as_json: AsJson = False) -> None:  # fmt: skip
     """Chains of tasks in one world: success after k, and the average length; undisturbed, and with things going wrong."""
     wrong = perturbations_named(listed(perturbation) or ("all",)) if perturbation or disturbed else None
     measure("chains", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
             length=length, seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language,
-            perturbations=wrong, level=level)  # fmt: skip
+            perturbations=wrong, level=level, options=options_of(option))  # fmt: skip
 
 
 @app.command()
@@ -73,12 +74,17 @@ def demos(config: ConfigPath = None, protocol: Named = None, policy: PolicyName 
 @app.command()
 def disturbed(config: ConfigPath = None, protocol: Named = None, policy: PolicyName = None, checkpoint: Checkpoint = None,
               episodes: Episodes = None, seed_base: SeedBase = None, rows: RowNames = None, templates: TemplateNames = None,
-              perturbation: Wrong = None, level: Level = None, out: Out = None, local: Local = False, workers: Workers = 1,
-              as_json: AsJson = False) -> None:  # fmt: skip
+              perturbation: Wrong = None, level: Level = None, option: Options = None, out: Out = None, local: Local = False,
+              workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
     """The same episodes clean and with something going wrong, at three levels."""
     wrong = perturbations_named(listed(perturbation) or ()) if perturbation else None
     measure("disturbed", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            seed_base=seed_base, rows=listed(rows), templates=listed(templates), perturbations=wrong, level=level)  # fmt: skip
+            seed_base=seed_base, rows=listed(rows), templates=listed(templates), perturbations=wrong, level=level,
+            options=options_of(option))  # fmt: skip
+
+
+def options_of(given: list[str] | None) -> dict[str, Any] | None:
+    return named_values(given, "--option", "rate_hz=10") or None
 
 
 def listed(names: str | None) -> tuple[str, ...] | None:

@@ -162,9 +162,9 @@ def protocol_names() -> list[str]:
 def load_protocol(name: str, **changes: Any) -> Protocol:
     """A shipped protocol by name, or a YAML file, with changes set over it (None leaves what it says). ConfigError says what is wrong."""
     path = Path(name) if name.endswith((".yaml", ".yml")) else SHIPPED / f"{name}.yaml"
+    kept = {key: value for key, value in changes.items() if value is not None}
     try:
         written = yaml.safe_load(path.read_text(encoding="utf-8"))
-        kept = {key: value for key, value in changes.items() if value is not None}
         return Protocol.model_validate({"name": path.stem, **written, **kept})
     except FileNotFoundError as error:
         names = protocol_names()
@@ -172,7 +172,8 @@ def load_protocol(name: str, **changes: Any) -> Protocol:
     except (OSError, UnicodeDecodeError, yaml.YAMLError, TypeError) as error:
         raise ConfigError(f"Cannot read the protocol {path}: {error}.") from error
     except ValidationError as error:
-        raise ConfigError(f"The protocol {path} is not valid. {explained(error)}") from error
+        asked = {str(problem["loc"][0]) for problem in error.errors()} <= kept.keys()
+        raise ConfigError(f"{'This cannot be asked for' if asked else f'The protocol {path} is not valid'}. {explained(error)}") from error
 
 
 def perturbations_named(names: Iterable[str]) -> tuple[Perturbation, ...]:

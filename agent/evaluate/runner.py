@@ -21,7 +21,7 @@ from agent.errors import ConfigError, RecordError
 from agent.evaluate.episodes import Episode, episodes_of, play_episode, policy_of
 from agent.evaluate.protocol import ROWS, Protocol
 from agent.evaluate.results import Line, summed_up
-from agent.executor.files import replace_file
+from agent.executor.files import out_folder, replace_file
 
 Progress = Callable[[int, int, Line | None], None]
 """progress(episodes done, of how many, the one that just ended)."""
@@ -35,11 +35,11 @@ def evaluate(
     """Play what is not played yet, add up, and write result.json and report.html into `folder`. Returns the result.
 
     workers: processes (1: this one); with `ray`, as many Ray tasks at a time as the cluster has CPUs. RecordError if the folder holds an
-    evaluation by another protocol.
+    evaluation by another protocol; ConfigError, WeightsError or Mismatch if there is no such policy.
     """
     from agent.evaluate.page import write_page
 
-    check_rows(protocol, config)
+    check_policy(protocol, config)
     episodes = episodes_of(protocol)
     lines = started(protocol, folder)
     waiting = [episode for episode in episodes if episode.key not in lines]
@@ -58,8 +58,10 @@ def evaluate(
     return result
 
 
-def check_rows(protocol: Protocol, config: Config) -> None:
-    """ConfigError if a row asks of the policy what it cannot do."""
+def check_policy(protocol: Protocol, config: Config) -> None:
+    """Raises what making the policy raises, which no episode could do without, and ConfigError if a row asks of it what it cannot do."""
+    for row in protocol.rows:
+        policy_of(protocol, config, row, protocol.seed_base)
     if "alone" in protocol.rows and not hears(protocol, config):
         raise ConfigError(f"The policy '{protocol.policy}' reads no words, so it cannot be given a whole instruction. "
                           "Leave the row 'alone' out, or give a policy that does.")  # fmt: skip
@@ -77,7 +79,7 @@ def every_row(protocol: Protocol, config: Config) -> Protocol:
 
 def started(protocol: Protocol, folder: Path) -> dict[str, Line]:
     """Lines of an evaluation that was cut off; a last line that was cut in two is dropped."""
-    (folder / "pictures").mkdir(parents=True, exist_ok=True)
+    out_folder(folder / "pictures")
     note, log = folder / "protocol.json", folder / "episodes.jsonl"
     if note.exists() and (theirs := json.loads(note.read_text(encoding="utf-8"))["sha256"]) != protocol.sha256:
         raise RecordError(f"{folder} holds an evaluation by another protocol ({theirs[:12]}, not {protocol.sha256[:12]}). "

@@ -1,10 +1,11 @@
 """Writing files so that a full disk or a crash costs at most what was being written."""
 
+import errno
 import fcntl
 import os
 from pathlib import Path
 
-from agent.errors import RecordError
+from agent.errors import ConfigError, RecordError
 
 
 class Log:
@@ -62,6 +63,17 @@ def replace_file(path: Path, data: bytes) -> None:
         os.replace(fresh, path)
     except OSError as error:
         raise RecordError(f"Cannot write {path}: {reason(error)}.") from error
+
+
+def out_folder(path: Path) -> Path:
+    """`path`, made if it is not there: where a command leaves what it makes. ConfigError, with the option's name, if that cannot be."""
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        if not os.access(path, os.W_OK):
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES), str(path))
+    except OSError as error:
+        raise ConfigError(f"--out {path}: nothing can be written there: {reason(error)}. Name another folder.") from error
+    return path
 
 
 def new_folder(parent: Path, name: str) -> Path:

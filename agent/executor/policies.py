@@ -18,6 +18,8 @@ BUILT_IN = {
     "rdt": "agent.executor.models.rdt_policy:rdt_policy",
 }
 NEED_CHECKPOINT = {"pi0", "pi0-small", "rdt"}
+SMALL = "saydo-small"
+"""What a small policy's config.json calls its format."""
 WEIGHTS = Path(__file__).parents[2] / "weights"
 """The policies that ship, each in a folder of its name."""
 
@@ -48,10 +50,28 @@ def weights_of(config: PolicyConfig) -> str | None:
 
 def sha256_of(folder: Path) -> str | None:
     """Of the weights in a small policy's folder, as its card has it; None for others."""
+    sha256 = described(folder).get("sha256")
+    return None if sha256 is None else str(sha256)
+
+
+def described(folder: Path) -> dict[str, Any]:
+    """A small policy's config.json; empty for other checkpoints."""
     try:
-        return str(json.loads((folder / "config.json").read_text(encoding="utf-8"))["sha256"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
+        raw = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return raw if isinstance(raw, dict) and raw.get("format") == SMALL else {}
+
+
+def check_checkpoint(config: PolicyConfig, checkpoint: Path) -> None:
+    """ConfigError if there is no such folder, or it holds a small policy of another family."""
+    if not checkpoint.exists():
+        beside = [str(path) for path in checkpoint.parent.glob("*") if path.is_dir()]
+        raise ConfigError(f"policy.checkpoint: there is no {checkpoint}. Name a checkpoint's folder; left out, weights/{config.name} is "
+                          f"used if it ships.{hint(str(checkpoint), beside)}")  # fmt: skip
+    family = described(checkpoint).get("config", {}).get("family", config.name)
+    if family != config.name:
+        raise ConfigError(f"policy.checkpoint: {checkpoint} holds a {family}, not a {config.name}. Say --policy {family}.")
 
 
 def _make(config: PolicyConfig) -> Policy:
@@ -65,6 +85,8 @@ def _make(config: PolicyConfig) -> Policy:
         raise ConfigError(
             f"policy.name: '{config.name}' needs a checkpoint folder. Give --checkpoint DIR or policy.checkpoint in config.yaml."
         )
+    if checkpoint is not None and config.name in NEED_CHECKPOINT:
+        check_checkpoint(config, checkpoint)
     options = {**({"checkpoint": checkpoint} if checkpoint else {}), **config.options}
     try:
         policy = named_class(BUILT_IN.get(config.name, config.name), "policy.name")(**options)

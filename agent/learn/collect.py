@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from agent.config import ServeConfig
-from agent.executor.files import Log
-from agent.executor.policies import sha256_of
+from agent.errors import ConfigError
+from agent.executor.files import Log, out_folder
+from agent.executor.policies import described, sha256_of
 from agent.learn.recipe import Recipe
 from agent.learn.shards import Writer, shard
 
@@ -104,7 +105,9 @@ def collect(recipe: Recipe, folder: Path, *, seed_base: int = SEED_BASE, driver:
     one). ray: as many tasks at a time as that Ray has CPUs, instead. RecordError if the folder holds datasets by another recipe, seed or
     driver, or another process writes there.
     """
-    folder.mkdir(parents=True, exist_ok=True)
+    if driver is not None and not described(driver):
+        raise ConfigError(f"--driver {driver}: that is no small policy's folder. Make one with `saydo train`, or take weights/pi0.")
+    out_folder(folder)
     jobs = plan(recipe, seed_base, driver)
     kinds = dict.fromkeys(job.kind for job in jobs)
     made = {"recipe": recipe.sha256, "seed_base": seed_base, **({"driver": sha256_of(driver)} if driver else {})}

@@ -8,14 +8,15 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from agent.config import load_config, named_values
+from agent.config import LARGEST_SEED, load_config, named_values
 from agent.errors import ConfigError
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another config.yaml.")]
 RecipeName = Annotated[str, typer.Option("--recipe", help="A shipped recipe, or a YAML file.")]
 Out = Annotated[Path | None, typer.Option(help="Folder for the datasets; one that was cut off goes on there.")]
-Count = Annotated[int | None, typer.Option("--samples", help="Frames in all; more than before go on with what is there.")]
-SeedBase = Annotated[int | None, typer.Option("--seed-base", help="The first seed of the worlds.")]
+Count = Annotated[int | None, typer.Option("--samples", min=1, help="Frames in all, rounded up to whole shards (of 1000, if the recipe "
+                                           "says nothing else); more than before go on with what is there.")]
+SeedBase = Annotated[int | None, typer.Option("--seed-base", min=0, max=LARGEST_SEED, help="The first seed of the worlds.")]
 Driver = Annotated[Path | None, typer.Option(help="A small policy's folder: label the states that it gets itself into.")]
 Local = Annotated[bool, typer.Option("--local", help="Without Ray: in processes of this machine.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes, with --local.")]
@@ -73,12 +74,12 @@ def train(
     rate: Annotated[float, typer.Option(help="The highest learning rate.")] = 1e-3,
     optimiser: Annotated[Literal["muon", "adamw"], typer.Option(help="muon: for matrices in the middle; AdamW for the rest.")] = "muon",
     precision: Annotated[Literal["auto", "float32", "bfloat16"], typer.Option(help="auto: whichever is faster here.")] = "auto",
-    seed: Annotated[int, typer.Option(help="Of weights, order, noise.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of weights, order, noise.")] = 0,
     lora: Annotated[int | None, typer.Option(help="Full-size checkpoints: train low-rank updates of this rank.")] = None,
     share: Shares = None,
     gate: Gates = None,
     gate_minutes: Annotated[float, typer.Option(help="Time between two such trials.")] = 30.0,
-    gate_episodes: Annotated[int, typer.Option(help="Episodes of each template in a trial.")] = 10,
+    gate_episodes: Annotated[int, typer.Option(min=1, help="Episodes of each template in a trial.")] = 10,
     save_minutes: Annotated[float, typer.Option(help="Time between two saves; a kill loses at most so much.")] = 3.0,
     size: Sizes = None,
 ) -> None:  # fmt: skip

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
@@ -13,13 +14,16 @@ from typing import Any
 import torch
 
 from agent.errors import ConfigError, hint
+from agent.executor.files import out_folder
 from agent.executor.models.small import FAMILIES, SmallConfig, config_from_json
 from agent.executor.models.small_files import is_small, load_small
+from agent.executor.policies import WEIGHTS
 from agent.learn.dataset import Samples
 from agent.learn.gate import closed_loop
 from agent.learn.learner import Choices, Learner, SmallLearner
 from agent.learn.team import Alone, run_team
 from agent.learn.train import Plan, Training
+from sim.tasks import template
 
 
 @dataclass(frozen=True)
@@ -48,28 +52,72 @@ class Order:
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ConfigError(f"There is no family '{self.family}'. Families: {', '.join(FAMILIES)}.{hint(self.family, FAMILIES)}")
-        known = SmallConfig.__dataclass_fields__
-        if self.reading and self.family != "rdt":
-            raise ConfigError(f"--reading {self.reading}: an RDT reads as a π0 does; a {self.family} has a reading of its own.")
-        if self.reading and not self.init:
-            raise ConfigError(f"--reading {self.reading} is for an RDT that is there: --init RDT. A new one: --init {self.reading}.")
-        for name in self.sizes:
-            if name not in known:
-                raise ConfigError(f"Small policies have no size '{name}'. Sizes: {', '.join(known)}.{hint(name, known)}")
+        check_init(self)
+        check_sizes(self)
+        for name in self.gates:
+            template(name)
+
+
+def check_init(order: Order) -> None:
+    """ConfigError if what an order begins with is not there, or does not go together."""
+    shipped = [f"weights/{folder.name}" for folder in sorted(WEIGHTS.glob("*")) if is_small(folder)]
+    if order.init and not Path(order.init).exists():
+        near = hint(order.init, shipped)
+        raise ConfigError(f"--init {order.init}: there is no such folder. Weights that ship: {', '.join(shipped)}.{near}")
+    if order.reading and order.family != "rdt":
+        raise ConfigError(f"--reading {order.reading}: an RDT reads as a π0 does; a {order.family} has a reading of its own.")
+    if order.reading and not order.init:
+        raise ConfigError(f"--reading {order.reading} is for an RDT that is there: --init RDT. A new one: --init {order.reading}.")
+    if order.lora is not None and (order.lora < 1 or not order.init or is_small(order.init)):
+        raise ConfigError(f"--lora {order.lora}: a rank of 1 or more, of updates of a full-size checkpoint, which is --init FOLDER.")
+
+
+def check_sizes(order: Order) -> None:
+    """ConfigError for a size that small policies do not have, or cannot have."""
+    known = {name: value for name, value in asdict(SmallConfig()).items() if name != "family"}
+    for name, value in order.sizes.items():
+        if name not in known:
+            raise ConfigError(f"Small policies have no size '{name}'. Sizes: {', '.join(known)}.{hint(name, known)}")
+        if not like(known[name], value):
+            raise ConfigError(f"--size {name}={value}: it should be such a value as {name}={known[name]}.")
+    try:
+        small_config(order)
+    except ValueError as error:
+        raise ConfigError(f"--size: {error}") from error
+
+
+def like(usual: Any, value: Any) -> bool:
+    """Is this such a value: true or false, words, a whole number (a prefix may be 0, others not), a share, as many of them?"""
+    if isinstance(usual, tuple | list):
+        return isinstance(value, tuple | list) and len(value) == len(usual) and all(map(like, usual, value))
+    if isinstance(usual, bool | str):
+        return type(value) is type(usual)
+    least = 0 if isinstance(usual, float) or usual == SmallConfig.prefix else 1
+    return type(value) in (int, type(usual)) and least <= value < math.inf
 
 
 def train(order: Order, say: Callable[[str], None] = print) -> Path:
     """Carry the order out, or go on with it; returns the folder of the checkpoint."""
     out = Path(order.plan.out)
-    out.mkdir(parents=True, exist_ok=True)
+    out_folder(out)
     note = out / "run.json"
-    if note.is_file() and (other := differences(fixed(read_order(note)), fixed(order))):
+    if note.is_file() and (out / "state.pt").is_file() and (other := differences(fixed(read_order(note)), fixed(order))):
         raise ConfigError(f"{out} holds another run ({other}). Give another --out, or the same options to go on.")
     part = note.with_suffix(".part")
     part.write_text(json.dumps(asdict(order), indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     os.replace(part, note)
+    if order.init and not (out / "state.pt").is_file():
+        say(beginning(order, order.init))
     run_team(order.plan.processes, work, order, say)
     return out / "policy"
+
+
+def beginning(order: Order, init: str) -> str:
+    """What is taken of the checkpoint that a new run begins with."""
+    if not is_small(init) or (family := load_small(init).config.family) == order.family:
+        return f"goes on with the weights of {init}" + (f", reading as {order.reading} does" if order.reading else "")
+    taken = "reads as it does" if (order.family, family) == ("rdt", "pi0") else "takes its eyes"
+    return f"{init} is a {family}: this {order.family} {taken}, the rest begins from nothing"
 
 
 FREE = ("out", "samples", "minutes", "processes", "device", "precision", "save_minutes", "check_samples", "gate_minutes", "shares")
@@ -157,10 +205,15 @@ def try_out(order: Order, checkpoint: Path) -> dict[str, Any]:
 
 
 def choose_device(wanted: str) -> str:
-    """`auto`: an accelerator if torch sees one."""
-    if wanted != "auto":
-        return wanted
-    return "cuda" if torch.cuda.is_available() else "cpu"
+    """`auto`: an accelerator if torch sees one. ConfigError for a device that is not there."""
+    if wanted == "auto":
+        return "cuda" if torch.cuda.is_available() else "cpu"
+    try:
+        torch.zeros(1, device=wanted)
+    except (RuntimeError, AssertionError) as error:
+        why = str(error).splitlines()[0]
+        raise ConfigError(f"--device {wanted}: there is no such device here. Say cpu, cuda, or auto. ({why})") from error
+    return wanted
 
 
 __all__ = ["Order", "choose_device", "make_learner", "read_order", "train"]

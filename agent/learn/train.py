@@ -1,6 +1,6 @@
 """`saydo train`: from demonstrations to a checkpoint; the same loop for every family, on a CPU or an accelerator.
 
-    out/run.json        what was asked for; `saydo train --out DIR` alone goes on with it
+    out/run.json        what was asked for
     out/state.pt        weights, their average, the optimiser and the count of samples: written whole every few minutes
     out/metrics.jsonl   one line each for progress, checks on held-out frames and closed-loop gates
     out/curves.svg      the same as a picture
@@ -13,6 +13,7 @@ frames a step takes, their noise and their augmentation follow from the seed and
 from __future__ import annotations
 
 import json
+import math
 import os
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -65,6 +66,10 @@ class Plan:
     def __post_init__(self) -> None:
         if (self.samples is None) == (self.minutes is None):
             raise ConfigError("Say how long to train: --samples N or --minutes N, one of them.")
+        for name in ("samples", "minutes", "rate", "save_minutes", "gate_minutes"):
+            value = getattr(self, name)
+            if value is not None and not 0 < value < math.inf:
+                raise ConfigError(f"--{name.replace('_', '-')} {value}: it has to be more than 0.")
         if self.batch % self.processes:
             raise ConfigError(f"A batch of {self.batch} cannot be shared evenly by {self.processes} processes.")
         for name, share in self.shares.items():
@@ -124,8 +129,8 @@ class Training:
         apart = held_out(self.data.column("seed"))
         self.fit, self.apart = np.flatnonzero(~apart), np.flatnonzero(apart)
         self.upto = np.cumsum(weights(self.data, self.plan.shares)[self.fit])
-        if len(self.fit) == 0:
-            raise ConfigError("There is no frame to train on in these data.")
+        if len(self.fit) == 0 or self.upto[-1] <= 0:
+            raise ConfigError("There is no frame to train on in these data, with these shares.")
 
     def batches(self, ahead: ThreadPoolExecutor) -> Iterator[Batch]:
         """This process's share of every batch, read one step ahead, until the plan is fulfilled."""

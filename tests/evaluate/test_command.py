@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.config import named_values
-from agent.errors import ConfigError
+from agent.errors import ConfigError, SaydoError
 from agent.evaluate.command import app
 from agent.evaluate.protocol import load_protocol
 
@@ -32,3 +32,27 @@ def test_options_are_read_as_yaml_and_count_for_the_figures() -> None:
 def test_a_protocol_for_something_else_is_refused(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="saydo eval chains"):
         CliRunner().invoke(app, ["skills", "--protocol", "chains", "--out", str(tmp_path)], catch_exceptions=False)
+
+
+@pytest.mark.parametrize(("asked", "said"), [
+    (["--policy", "p0"], "there is no policy 'p0'"),
+    (["--policy", "pi0", "--checkpoint", "weights/piO"], r"there is no weights/piO.*Did you mean 'weights/pi0'"),
+    (["--policy", "pi0", "--checkpoint", "weights/rdt"], "holds a rdt, not a pi0. Say --policy rdt"),
+    (["--policy", "pi0", "--option", "foo=1"], "foo"),
+    (["--policy", "pi0", "--option", "steps=0"], "one step or more"),
+    (["--policy", "rdt", "--option", "rate_hz=7"], "20, 10 Hz"),
+    (["--policy", "rdt", "--option", "cameras=[frnt]"], r"no camera 'frnt'.*Did you mean 'front'"),
+    (["--rows", "foo"], "This cannot be asked for. rows.0"),
+])  # fmt: skip
+def test_what_cannot_be_played_is_said_before_the_first_episode(tmp_path: Path, asked: list[str], said: str) -> None:
+    with pytest.raises(SaydoError, match=said):
+        CliRunner().invoke(app, ["skills", "--templates", "home", "--episodes", "1", "--local", "--out", str(tmp_path / "out"), *asked],
+                           catch_exceptions=False)  # fmt: skip
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_folder_that_cannot_be_written_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(ConfigError, match=r"--out .*nothing can be written there"):
+        CliRunner().invoke(app, ["skills", "--policy", "oracle", "--templates", "home", "--local", "--out", str(tmp_path / "file" / "out")],
+                           catch_exceptions=False)  # fmt: skip

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.__main__ import app
-from agent.errors import RecordError
+from agent.errors import ConfigError, RecordError
 from agent.executor.models.small_files import save_small
 from agent.learn import collect as module
 from agent.learn.collect import APART, Job, Progress, collect, plan
@@ -148,5 +148,9 @@ def test_states_that_a_policy_gets_itself_into_are_labelled(whole: Path, tmp_pat
     batch = samples.batch(range(12))
     assert (batch["kind"] == KINDS.index("driven")).all() and np.isfinite(batch["chunk"]).all()
     assert len(np.unique(batch["state"][:, 7:10].round(4), axis=0)) > 6, "the policy moves"
+    save_small(tiny_small("rdt"), tmp_path / "another")
     with pytest.raises(RecordError, match="driver"):
-        collect(recipe.model_copy(update={"samples": 20}), tmp_path / "one", seed_base=SEED, driver=whole)
+        collect(recipe.model_copy(update={"samples": 20}), tmp_path / "one", seed_base=SEED, driver=tmp_path / "another")
+    with pytest.raises(ConfigError, match="no small policy's folder"):
+        collect(recipe, tmp_path / "nothing", seed_base=SEED, driver=whole)
+    assert not (tmp_path / "nothing").exists()

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from agent.errors import ConfigError
+from agent.errors import ConfigError, RecordError
 from agent.executor.models.small_files import load_small, save_small
 from agent.executor.models.small_rdt import SmallRDT
 from agent.learn.learner import SmallLearner, eyes_of
-from agent.learn.start import Order, make_learner, read_order, train
+from agent.learn.start import Order, beginning, choose_device, make_learner, read_order, train
 from agent.learn.team import Alone
 from agent.learn.train import Plan, Training
 from tests.executor.models.small_models import senses, tiny_small
@@ -23,6 +23,10 @@ def test_an_order_is_kept_and_may_go_on_longer_but_not_as_another(tmp_path: Path
     order = Order("pi0", ("data",), plan(tmp_path, samples=8), sizes={"pointing": False})
     (tmp_path / "run.json").write_text(json.dumps({**vars(order), "plan": vars(order.plan), "choices": vars(order.choices)}))
     assert read_order(tmp_path / "run.json") == order
+    with pytest.raises(RecordError, match="no dataset"):  # nothing was trained yet: the folder is anyone's
+        train(replace(order, sizes={}))
+    (tmp_path / "state.pt").touch()
+    (tmp_path / "run.json").write_text(json.dumps(asdict(order)))
     with pytest.raises(ConfigError, match=r"holds another run \(sizes"):
         train(replace(order, sizes={}))
     with pytest.raises(ConfigError, match="family 'pi0', now 'rdt'"):
@@ -43,6 +47,9 @@ def test_another_family_begins_with_the_eyes_of_a_small_policy(tmp_path: Path, s
     fresh = make_learner(replace(order, init=None), FEW)  # type: ignore[arg-type]
     assert equal(eyes_of(learner.model).state_dict(), there) and not equal(eyes_of(fresh.model).state_dict(), there)
     assert learner.small.config.family == "pi0-small"  # type: ignore[attr-defined]
+    assert "is a pi0: this pi0-small takes its eyes" in beginning(order, str(small_pi0[0]))
+    assert "is a pi0: this rdt reads as it does" in beginning(replace(order, family="rdt"), str(small_pi0[0]))
+    assert beginning(replace(order, family="pi0"), str(small_pi0[0])) == f"goes on with the weights of {small_pi0[0]}"
     with pytest.raises(ConfigError, match="do not fit"):
         make_learner(replace(order, sizes={**small_pi0[1], "width": 64}), FEW)  # type: ignore[arg-type]
 
@@ -115,3 +122,42 @@ def test_an_rdt_goes_on_with_the_reading_of_a_newer_pi0(tmp_path: Path, small_pi
 def test_what_cannot_be_is_said_at_once(wrong: object, said: str) -> None:
     with pytest.raises(ConfigError, match=said):
         wrong()
+
+
+@pytest.mark.parametrize(("changes", "said"), [
+    ({"init": "weights/piO"}, r"--init weights/piO: there is no such folder.*Did you mean 'weights/pi0'"),
+    ({"lora": -3}, "--lora -3"),
+    ({"lora": 4}, "of a full-size checkpoint"),
+    ({"gates": ("lift", "lfit")}, "lift"),
+    ({"sizes": {"family": "rdt"}}, "no size 'family'"),
+    ({"sizes": {"width": -5}}, "--size width=-5"),
+    ({"sizes": {"width": "big"}}, "--size width=big"),
+    ({"sizes": {"steps": 0}}, "--size steps=0"),
+    ({"sizes": {"steps": True}}, "--size steps=True"),
+    ({"sizes": {"stem": [8]}}, "--size stem="),
+    ({"sizes": {"image": 90}}, "does not divide into 8 tokens"),
+    ({"sizes": {"width": 100, "heads": 3}}, "3 heads"),
+    ({"sizes": {"tap": 9}}, "9 layers"),
+])  # fmt: skip
+def test_what_cannot_be_trained_is_said_before_anything_is_written(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        Order("pi0", ("data",), plan(tmp_path / "run"), **changes)
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("changes", [{"samples": -5}, {"samples": 0}, {"minutes": -1.0}, {"minutes": float("inf")}, {"rate": float("nan")},
+                                     {"rate": -1.0}, {"save_minutes": 0.0}, {"gate_minutes": -1.0}])  # fmt: skip
+def test_a_plan_of_no_length_or_no_rate_is_refused(changes: dict[str, Any]) -> None:
+    long = {} if changes.keys() & {"samples", "minutes"} else {"samples": 8}
+    with pytest.raises(ConfigError, match="has to be more than 0"):
+        Plan(out="run", **long, **changes)
+    Plan(out="run", samples=8, rate=1e-3)
+    small_prefix = Order("pi0", ("data",), Plan(out="run", samples=8), sizes={"prefix": 0, "noise": 0, "pointing": False})
+    assert small_prefix.sizes["prefix"] == 0
+
+
+@pytest.mark.parametrize("device", ["gpu", "cuda:99", "meta device"])
+def test_a_device_that_is_not_there_is_said(device: str) -> None:
+    with pytest.raises(ConfigError, match=f"--device {device}"):
+        choose_device(device)
+    assert choose_device("cpu") == "cpu"

@@ -11,16 +11,20 @@ from pathlib import Path
 from torch import Tensor
 
 from agent.errors import WeightsError
+from agent.executor.models.small_files import WEIGHTS, is_small, load_small
 from agent.executor.models.weights import (
     Checkpoint,
     Tensors,
     check_keys,
     check_published,
+    find_file,
     model_on_meta,
     open_checkpoint,
+    open_tensors,
     pi0_config,
     shape_of,
 )
+from agent.executor.policies import described
 
 
 @dataclass(frozen=True)
@@ -54,15 +58,20 @@ class Report:
 
 
 def inspect(path: str | Path) -> Report:
-    """Find the weights under `path`, name their family and layout, and compare every key with the model's. Raises WeightsError if nothing
-    readable is there; a misfit is reported, not raised."""
-    checkpoint = open_checkpoint(path)
+    """Find the weights under `path`, name their family and layout, and compare every key with the model's, of a small policy the hash as
+    well. Raises WeightsError if nothing readable is there; a misfit is reported, not raised."""
+    if is_small(path):
+        file = find_file(Path(path) / WEIGHTS)
+        checkpoint = Checkpoint(file, "saydo small", described(Path(path))["config"]["family"], open_tensors(file), {})
+        used, problem = _fit_small(Path(path))
+    else:
+        checkpoint = open_checkpoint(path)
+        used, problem = _fit(checkpoint)
     tensors = checkpoint.tensors
     shapes = {name: shape_of(tensors, name) for name in tensors}
     parts: Counter[str] = Counter()
     for name, shape in shapes.items():
         parts[_part(name)] += prod(shape)
-    used, problem = _fit(checkpoint)
     return Report(
         checkpoint.path,
         checkpoint.family,
@@ -74,6 +83,14 @@ def inspect(path: str | Path) -> Report:
         used,
         problem,
     )
+
+
+def _fit_small(folder: Path) -> tuple[int | None, str | None]:
+    try:
+        model = load_small(folder).model
+    except WeightsError as error:
+        return None, str(error)
+    return sum(value.numel() for value in model.state_dict().values()), None
 
 
 def _fit(checkpoint: Checkpoint) -> tuple[int | None, str | None]:

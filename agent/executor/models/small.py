@@ -59,6 +59,10 @@ class SmallConfig:
     def __post_init__(self) -> None:
         if self.family not in FAMILIES:
             raise ValueError(f"There is no family {self.family!r} of small policies; there are {', '.join(FAMILIES)}.")
+        if self.width % (2 * self.heads):
+            raise ValueError(f"A width of {self.width} does not divide into {self.heads} heads of an even width.")
+        if self.tap > self.depth:
+            raise ValueError(f"The heat maps are read after {self.tap} layers (tap) of {self.depth} (depth).")
         if self.image % (4 * self.grid):
             raise ValueError(f"An image of {self.image} px does not divide into {self.grid} tokens a side, after two halvings.")
 

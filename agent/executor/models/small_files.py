@@ -28,8 +28,8 @@ from agent.executor.models.small_rdt import SmallRDT
 from agent.executor.models.small_space import Space
 from agent.executor.models.small_words import Vocabulary
 from agent.executor.models.weights import check_keys
+from agent.executor.policies import SMALL, described
 
-FORMAT = "saydo-small"
 WEIGHTS, CARD = "model.safetensors", "config.json"
 SmallModel = SmallPi0 | SmallEncDec | SmallRDT
 MODELS: Mapping[str, Any] = {"pi0": SmallPi0, "pi0-small": SmallEncDec, "rdt": SmallRDT}
@@ -57,11 +57,7 @@ def make_model(config: SmallConfig) -> SmallModel:
 
 def is_small(folder: str | Path) -> bool:
     """True if the folder holds a small policy."""
-    try:
-        raw = json.loads((Path(folder) / CARD).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return False
-    return isinstance(raw, dict) and raw.get("format") == FORMAT
+    return bool(described(Path(folder)))
 
 
 def save_small(small: Small, folder: str | Path, tensors: Mapping[str, Tensor] | None = None) -> None:
@@ -72,7 +68,7 @@ def save_small(small: Small, folder: str | Path, tensors: Mapping[str, Tensor] |
     part = folder / f"{WEIGHTS}.part"
     save_file(values, str(part))
     card = {
-        "format": FORMAT,
+        "format": SMALL,
         "config": dataclasses.asdict(small.config),
         "words": list(small.vocabulary.words),
         "space": small.space.to_json(),
@@ -90,7 +86,7 @@ def load_small(folder: str | Path) -> Small:
     """In evaluation mode, gradients off. Raises WeightsError, which says what does not fit."""
     folder = Path(folder)
     if not is_small(folder):
-        raise WeightsError(f"{folder} holds no small policy: there is no {CARD} of the format {FORMAT}. Make one with `saydo train`.")
+        raise WeightsError(f"{folder} holds no small policy: there is no {CARD} of the format {SMALL}. Make one with `saydo train`.")
     card = json.loads((folder / CARD).read_text(encoding="utf-8"))
     if not (folder / WEIGHTS).is_file():
         raise WeightsError(f"{folder / WEIGHTS} is missing, which {CARD} describes.")

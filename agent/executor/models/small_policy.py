@@ -7,6 +7,7 @@ is given as many as it was trained to continue.
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from agent.errors import Mismatch, PolicyError
+from agent.errors import Mismatch, PolicyError, hint
 from agent.executor.models.sampling import Guide
 from agent.executor.models.small import GREY, Senses
 from agent.executor.models.small_files import Small, load_small
@@ -38,6 +39,11 @@ class SmallPolicy:
         self.prefix = config.prefix if prefix is None else prefix
         self.small, self.seed, self.rate_hz, self.device = small, seed, rate_hz, device
         self.cameras = config.cameras if cameras is None else tuple(cameras)
+        if unknown := set(self.cameras) - set(config.cameras):
+            there = ", ".join(config.cameras)
+            raise Mismatch(f"These weights know no camera '{min(unknown)}'. Cameras: {there}.{hint(min(unknown), config.cameras)}")
+        if (steps is not None and steps < 1) or (noise is not None and not 0 <= noise < math.inf):
+            raise Mismatch(f"An answer takes one step or more, from noise of 0 or more; not {steps} steps from {noise}.")
         if rate_hz not in small.space.rates:
             known = ", ".join(f"{rate}" for rate in small.space.rates)
             raise Mismatch(f"These weights were trained at {known} Hz; they know nothing of {rate_hz} Hz.")
