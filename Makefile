@@ -19,7 +19,7 @@ lint: $(STAMP)   ## ruff
 	@$(BIN)/ruff check .
 types: $(STAMP)  ## mypy
 	@$(BIN)/mypy
-bench: $(STAMP)  ## every figure in the README, measured here
+bench: $(STAMP)  ## the README's speeds, and the oracle without learned weights, measured here
 	@$(BIN)/python benchmarks/run.py
 clean:           ## remove .venv and caches
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis

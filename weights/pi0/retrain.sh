@@ -1,6 +1,8 @@
 #!/bin/sh
 # From nothing to this folder, in about fourteen hours of two cores. Every command goes on where it was cut off.
 set -e
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH"
 saydo collect --recipe tabletop --samples 160000 --out runs/data/tabletop
 saydo train --family pi0 --data runs/data/tabletop --samples 400000 --processes 2 --out runs/train/pi0-first
 saydo collect --recipe bench --samples 160000 --out runs/data/bench

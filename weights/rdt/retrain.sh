@@ -2,6 +2,8 @@
 # From weights/pi0, whose reading it takes, to this folder, in about seven hours of two cores. Every command goes on where it was cut off;
 # the data of pi0's own retrain.sh will do, too. The recipe `places` has more bays and familiar scenes now than when these weights learned.
 set -e
+cd "$(dirname "$0")/../.."
+PATH="$PWD/.venv/bin:$PATH"
 saydo collect --recipe bench --samples 160000 --out runs/data/bench
 saydo collect --recipe bench --samples 30000 --out runs/data/mistakes-bench --driver weights/pi0
 saydo train --family rdt --init weights/pi0 --data runs/data/bench --data runs/data/mistakes-bench --samples 400000 --rate 2e-3 --processes 2 \
