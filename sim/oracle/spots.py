@@ -3,7 +3,7 @@ the thing itself, so that the spot stays while the thing is on its way; where an
 well, in such a way that whoever goes to the spot is told the same spot all along.
 """
 
-from math import atan2, cos, hypot, pi, radians, sin
+from math import atan2, cos, hypot, inf, pi, radians, sin
 from typing import NamedTuple
 
 from agent.errors import hint
@@ -30,6 +30,8 @@ NEAREST, FARTHEST = 0.305, 0.74
 MIDDLE, LEANING = (0.43, -0.10), 0.3
 """The comfortable part of the table, m, and how much a metre nearer to it is worth, in metres that a thing is carried. Below 1 a spot gains
 on every other while the thing comes nearer to it."""
+ROOMY, SOME, CROWDED = 0.08, 0.035, 3.0
+"""Room around a spot on the table that is plenty, and the least, m; and how much further a thing is carried for a metre more of it."""
 BASES = ("block", "bar", "cylinder")
 """Kinds with a flat top, where another thing can stand."""
 LEDGE, LEVEL = 0.009, 0.003
@@ -151,13 +153,20 @@ def in_zone(scene: Scene, thing: Thing, zone: Thing) -> Spot:
 
 
 def on_table(scene: Scene, thing: Thing) -> Spot:
-    """A spot on a grid of 4 cm, in no zone, with much room around it or some: near where the thing is, and the middle of the table."""
+    """A spot on a grid of 4 cm, in no zone, with room around it: near where the thing is and the middle of the table, and not crowded."""
     height, (x, y, _) = thing.size[2] / 2 + AIR, thing.position
     grid = [Spot(0.33 + 0.04 * i, -0.42 + 0.04 * j, height, 0.0) for i in range(7) for j in range(21)]
-    grid.sort(key=lambda spot: hypot(spot.x - x, spot.y - y) + LEANING * hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]))
     around = [*obstacles(scene), *(footprint(zone) for zone in scene.things if zone.kind == "zone")]
-    free = (spot for least in (0.08, 0.05) for spot in grid if _footing(spot, thing, around) > least and allowed(scene, spot) == 0)
-    return next(free, None) or max(grid, key=lambda spot: _footing(spot, thing, around) + allowed(scene, spot))
+    best, least = None, inf
+    ways = [(hypot(spot.x - x, spot.y - y) + LEANING * hypot(spot.x - MIDDLE[0], spot.y - MIDDLE[1]), spot) for spot in grid]
+    for way, spot in sorted(ways):
+        if way >= least:
+            break
+        free = _footing(spot, thing, around)
+        crowded = way + CROWDED * max(ROOMY - free, 0.0)
+        if free > SOME and crowded < least and allowed(scene, spot) == 0:
+            best, least = spot, crowded
+    return best or max(grid, key=lambda spot: _footing(spot, thing, around) + allowed(scene, spot))
 
 
 def beside(scene: Scene, thing: Thing, relation: str, target: Thing) -> Spot:

@@ -209,7 +209,7 @@ def test_spots_are_within_reach_and_clear_and_stay_while_the_thing_is_on_its_way
         spot = find_spot(world, red, "on", table)
         assert short_of_reach(spot) <= 0
         at_spot = red.model_copy(update={"position": (spot.x, spot.y, spot.z), "yaw": 0.0})
-        assert min(footprint(at_spot).gap(box) for box in obstacles(world, ("red block",))) > 0.05
+        assert min(footprint(at_spot).gap(box) for box in obstacles(world, ("red block",))) > 0.03
         begun = rng.uniform((0.3, -0.4), (0.6, 0.4))
         told = found(world, red, begun)
         assert {found(world, red, begun + share * (np.array(told[:2]) - begun)) for share in np.linspace(0, 1, 6)} == {told}
