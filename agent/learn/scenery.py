@@ -15,8 +15,12 @@ COLOURS = tuple(colour for colour in objects.COLOURS if colour not in objects.HE
 TRIES = 8
 MOST = 7
 """Things on a table: more leave no room for the hand."""
-IN_BOWL, IN_DRAWER, ON_BLOCK, IN_BAY = 0.14, 0.10, 0.14, 0.05
-"""How often a block starts there."""
+IN_BOWL, IN_DRAWER, ON_BLOCK, IN_BAY, IN_ZONE = 0.14, 0.10, 0.14, 0.05, 0.12
+"""How often a block starts there; in a zone, any loose thing."""
+OWN_COLOUR = 0.5
+"""Of these zones, how often one of the thing's own colour if there is one: there it is hardest to see."""
+ROOM = {"drawer": 2, "zone": 2}
+"""How many things start in or on one base; 1 where nothing is said."""
 BASES = ("block", "bar", "cylinder")
 
 
@@ -75,7 +79,7 @@ def rearranged(layout: Layout, rng: Dice) -> Layout:
     used: dict[str, int] = {}
     for name in (thing.name for thing in layout.things):
         base = None if name.endswith(("bowl", "zone")) else _base(name, free, layout, rng)
-        if base is None or used.get(base[1], 0) >= (2 if base[1] == "drawer" else 1):
+        if base is None or used.get(base[1], 0) >= ROOM.get(base[1].split()[-1], 1):
             places.append({"name": name})
             free.append(name)
         else:
@@ -86,14 +90,19 @@ def rearranged(layout: Layout, rng: Dice) -> Layout:
 
 def _base(name: str, there: list[str], layout: Layout, rng: Dice) -> tuple[str, str] | None:
     """("in", "blue bowl"): what a thing starts in or on; None: the table."""
-    bowls = [other for other in there if other.endswith("bowl")]
-    blocks = [other for other in there if other.endswith(BASES) and not other.startswith("small")]
-    options = [(IN_BOWL, "in", bowls), (IN_DRAWER, "in", ["drawer"] if layout.drawer != "none" else []), (ON_BLOCK, "on", blocks),
-               (IN_BAY, "in", list(BAYS) if layout.lid != "none" else [])]  # fmt: skip
+    block, flat = name.endswith("block"), not name.endswith(("prism", "L"))
+    zones = [other for other in there if other.endswith("zone")]
+    own = [zone for zone in zones if zone.split()[0] in name.split()]
+    options = [
+        (IN_BOWL, "in", [other for other in there if block and other.endswith("bowl")]),
+        (IN_DRAWER, "in", ["drawer"] if block and layout.drawer != "none" else []),
+        (ON_BLOCK, "on", [other for other in there if flat and other.endswith(BASES) and not other.startswith("small")]),
+        (IN_BAY, "in", list(BAYS) if block and layout.lid != "none" else []),
+        (IN_ZONE, "in", own if rng.random() < OWN_COLOUR and own else zones),
+    ]
     drawn = rng.random()
     for share, relation, bases in options:
         if drawn < share:
-            fits = bases and (relation == "on" or name.endswith("block")) and not (relation == "on" and name.endswith(("prism", "L")))
-            return (relation, str(rng.choice(bases))) if fits else None
+            return (relation, str(rng.choice(bases))) if bases else None
         drawn -= share
     return None
