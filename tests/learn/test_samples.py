@@ -16,7 +16,7 @@ from agent.learn.calls import another_pick, draw_call, draw_words, held_out, lib
 from agent.learn.dataset import KINDS, SIDE, VIEWS, decoded
 from agent.learn.mind import Mind
 from agent.learn.moments import chosen, handled, holding, let_go, misplaced, pushed, somewhere, worth
-from agent.learn.recipe import Recipe
+from agent.learn.recipe import Recipe, load_recipe
 from agent.learn.samples import begin, draw_states, frames_at
 from agent.learn.scenery import draw_layout, rearranged
 from agent.learn.sight import Sight
@@ -305,6 +305,22 @@ def test_no_scene_has_what_is_held_out() -> None:
         assert layout.look != HELD_OUT
         for thing in (*layout.things, *rearranged(layout, rng).things):
             assert not set(thing.name.split()) & set(objects.HELD_OUT), thing.name
+
+
+def test_loose_things_start_in_zones_often_of_their_own_colour_and_never_crowd_one() -> None:
+    """What stands in a zone of its own colour is hardest to see, and tasks ask for it."""
+    begun, inside, choice = 0, [], []
+    for seed in range(150):
+        rng = np.random.default_rng(seed)
+        things = rearranged(draw_layout(load_recipe("places"), rng), rng).things
+        zones = [thing.name for thing in things if thing.name.endswith("zone")]
+        loose = [thing for thing in things if not thing.name.endswith(("zone", "bowl"))]
+        put = [(thing.name, thing.inside) for thing in loose if thing.inside in zones]
+        assert all(sum(zone == there for _, there in put) <= 2 for zone in zones)
+        begun, inside = begun + len(loose), inside + put
+        choice += [zone.split()[0] in name for name, zone in put if any(other.split()[0] in name for other in zones)]
+    assert 0.04 < len(inside) / begun < 0.12 and not all(name.endswith("block") for name, _ in inside)
+    assert len(choice) > 10 and sum(choice) / len(choice) > 0.5
 
 
 def shape_of(pattern: str) -> re.Pattern[str]:
