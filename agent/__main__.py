@@ -273,6 +273,21 @@ def inspect(path: Annotated[Path, typer.Argument(help="A checkpoint: a file or a
     raise typer.Exit(1 if report.problem else 0)
 
 
+@weights.command()
+def mean(
+    folders: Annotated[list[Path], typer.Argument(help="Small policies of one shape; what is told about the result is told of the first.")],
+    out: Annotated[Path, typer.Option(help="Folder for the result.")],
+) -> None:
+    """Average small policies, weight by weight: fine-tuned ones with those that they began with do better than either."""
+    from agent.executor.files import out_folder
+    from agent.executor.models.small_files import mean_small, save_small
+
+    if len(folders) < 2:
+        raise ConfigError("A mean is of two or more folders.")
+    save_small(mean_small(folders), out_folder(out))
+    print(out)
+
+
 def main() -> None:
     """Run the command line. What saydo raises on purpose is shown as a sentence, with exit status 2."""
     try:

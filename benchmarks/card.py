@@ -132,6 +132,8 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[s
         f"seeds from {', '.join(f'{seed:,} ({name})' for name, seed in taught['seed_bases'].items())} |",
         f"| training | {at['samples']:,} samples in {at['seconds'] / 60:.0f} minutes, {trained['processes']} processes of one thread at "
         f"the end, torch {trained['torch']} |",
+        *([f"| mean | of the weights {' and '.join(sha[:12] for sha in trained['mean_of'])}, the first of which this training made |"]
+          if "mean_of" in trained else []),
         f"| settings | {plan['optimiser']}, rate {plan['rate']:g}, batch {plan['batch']}, {plan['precision']}, seed {plan['seed']} |",
         f"| measured on | {plain['machine']['processor']}, {plain['machine']['cores']} cores |",
         f"| weights | sha256 {about['sha256']} |",

@@ -1,4 +1,4 @@
-"""Speeds, the oracle and the sentence, as README states them, measured here and now: `make bench`. About ten minutes on two cores; run it on an idle machine."""
+"""Speeds, the oracle and the sentence, as README states them, measured here and now: `make bench`. Ten minutes on two idle cores."""
 
 import subprocess
 import sys

@@ -3,12 +3,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from typer.testing import CliRunner
 
+from agent.__main__ import app
 from agent.config import PolicyConfig
-from agent.errors import ConfigError, Mismatch, PolicyError
-from agent.executor.models.small_files import save_small
+from agent.errors import ConfigError, Mismatch, PolicyError, WeightsError
+from agent.executor.models.small_files import load_small, mean_small, save_small
 from agent.executor.models.small_policy import SmallPolicy, shrink
-from agent.executor.policies import make_policy
+from agent.executor.policies import described, make_policy
 from agent.executor.robots import PANDA
 from agent.executor.safety import check_match
 from agent.testing import check_policy
@@ -126,3 +129,21 @@ def test_a_shrunk_picture_is_made_of_the_pixels_in_the_middle_of_its_squares() -
     assert small.shape == (96, 96, 3) and small.flags["C_CONTIGUOUS"]
     np.testing.assert_array_equal(small, image[[int((i + 0.5) * 224 / 96) for i in range(96)]][:, 1::2])
     assert shrink(small, 96) is small
+
+
+def test_the_mean_of_two_policies_is_that_of_each_weight(tmp_path: Path) -> None:
+    parts = [tiny_small(seed=seed) for seed in (0, 1)]
+    for number, small in enumerate(parts):
+        save_small(small, tmp_path / f"{number}")
+    made = CliRunner().invoke(app, ["weights", "mean", str(tmp_path / "0"), str(tmp_path / "1"), "--out", str(tmp_path / "mean")])
+    assert made.exit_code == 0, made.output
+    whole = load_small(tmp_path / "mean")
+    one, other, both = (small.model.state_dict() for small in (*parts, whole))
+    for name, value in both.items():
+        torch.testing.assert_close(value, (one[name] + other[name]) / 2)
+    assert whole.trained["mean_of"] == [described(tmp_path / "0")["sha256"], described(tmp_path / "1")["sha256"]]
+    save_small(tiny_small("rdt"), tmp_path / "rdt")
+    with pytest.raises(WeightsError, match="differ in sizes, numbers or words"):
+        mean_small([tmp_path / "0", tmp_path / "rdt"])
+    with pytest.raises(ConfigError, match="two or more"):
+        CliRunner().invoke(app, ["weights", "mean", str(tmp_path / "0"), "--out", str(tmp_path / "mean")], catch_exceptions=False)
