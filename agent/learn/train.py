@@ -66,7 +66,9 @@ class Plan:
     def __post_init__(self) -> None:
         if (self.samples is None) == (self.minutes is None):
             raise ConfigError("Say how long to train: --samples N or --minutes N, one of them.")
-        for name in ("samples", "minutes", "rate", "save_minutes", "gate_minutes"):
+        if not 0 <= self.save_minutes < math.inf:
+            raise ConfigError(f"--save-minutes {self.save_minutes}: it has to be 0, which saves after every step, or more.")
+        for name in ("samples", "minutes", "rate", "gate_minutes"):
             value = getattr(self, name)
             if value is not None and not 0 < value < math.inf:
                 raise ConfigError(f"--{name.replace('_', '-')} {value}: it has to be more than 0.")
