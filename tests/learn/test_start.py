@@ -149,7 +149,7 @@ def test_what_cannot_be_trained_is_said_before_anything_is_written(tmp_path: Pat
                                      {"rate": -1.0}, {"save_minutes": -1.0}, {"gate_minutes": -1.0}])  # fmt: skip
 def test_a_plan_of_no_length_or_no_rate_is_refused(changes: dict[str, Any]) -> None:
     long = {} if changes.keys() & {"samples", "minutes"} else {"samples": 8}
-    with pytest.raises(ConfigError, match="has to be (more than )?0"):
+    with pytest.raises(ConfigError, match=r"has to be (more than )?0"):
         Plan(out="run", **long, **changes)
     Plan(out="run", samples=8, rate=1e-3)
     small_prefix = Order("pi0", ("data",), Plan(out="run", samples=8), sizes={"prefix": 0, "noise": 0, "pointing": False})
