@@ -60,7 +60,7 @@ def main() -> None:
     about = described(given.policy)
     if not about:
         raise SystemExit(f"{given.policy} holds no small policy: it is the folder `policy` of a run of `saydo train`.")
-    without(about, left_out)
+    about = without(about, left_out)
     given.out = given.out or Path("runs/evaluations") / f"card-{about['config']['family']}-{about['sha256'][:8]}"
     conditions = CONDITIONS | (OTHER_ARMS if about["config"]["family"] == "rdt" else {})
     results = {name: played(name, given, about, **changes) for name, changes in conditions.items()}
@@ -68,11 +68,9 @@ def main() -> None:
     to = given.to or given.policy
     to.mkdir(parents=True, exist_ok=True)
     if to != given.policy:
-        for name in ("model.safetensors", "config.json"):
-            shutil.copy(given.policy / name, to / name)
+        shutil.copy(given.policy / "model.safetensors", to / "model.safetensors")
         if (curves := given.policy.parent / "curves.svg").is_file():
             shutil.copy(curves, to / "curves.svg")
-    about = without(about, left_out)
     (to / "config.json").write_text(json.dumps(about, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     readme = to / "README.md"
     by_hand = readme.read_text(encoding="utf-8").partition(BY_HAND)[2].strip() if readme.is_file() else ""

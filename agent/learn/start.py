@@ -17,7 +17,7 @@ from agent.errors import ConfigError, hint
 from agent.executor.files import out_folder
 from agent.executor.models.small import FAMILIES, SmallConfig, config_from_json
 from agent.executor.models.small_files import is_small, load_small
-from agent.executor.policies import WEIGHTS
+from agent.executor.policies import WEIGHTS, described
 from agent.learn.dataset import Samples
 from agent.learn.gate import closed_loop
 from agent.learn.learner import Choices, Learner, SmallLearner
@@ -78,7 +78,7 @@ def check_sizes(order: Order) -> None:
     for name, value in order.sizes.items():
         if name not in known:
             raise ConfigError(f"Small policies have no size '{name}'. Sizes: {', '.join(known)}.{hint(name, known)}")
-        if not like(known[name], value):
+        if not like(known[name], value, least=0 if name == "prefix" else 1):
             raise ConfigError(f"--size {name}={value}: it should be such a value as {name}={known[name]}.")
     try:
         small_config(order)
@@ -86,20 +86,19 @@ def check_sizes(order: Order) -> None:
         raise ConfigError(f"--size: {error}") from error
 
 
-def like(usual: Any, value: Any) -> bool:
-    """Is this such a value: true or false, words, a whole number (a prefix may be 0, others not), a share, as many of them?"""
+def like(usual: Any, value: Any, least: int) -> bool:
+    """Is this such a value: true or false, words, a whole number from `least` on, a share, as many of them?"""
     if isinstance(usual, tuple | list):
-        return isinstance(value, tuple | list) and len(value) == len(usual) and all(map(like, usual, value))
+        alike = isinstance(value, tuple | list) and len(value) == len(usual)
+        return alike and all(like(one, other, least) for one, other in zip(usual, value, strict=True))
     if isinstance(usual, bool | str):
         return type(value) is type(usual)
-    least = 0 if isinstance(usual, float) or usual == SmallConfig.prefix else 1
-    return type(value) in (int, type(usual)) and least <= value < math.inf
+    return type(value) in (int, type(usual)) and (0 if isinstance(usual, float) else least) <= value < math.inf
 
 
 def train(order: Order, say: Callable[[str], None] = print) -> Path:
     """Carry the order out, or go on with it; returns the folder of the checkpoint."""
-    out = Path(order.plan.out)
-    out_folder(out)
+    out = out_folder(Path(order.plan.out))
     note = out / "run.json"
     if note.is_file() and (out / "state.pt").is_file() and (other := differences(fixed(read_order(note)), fixed(order))):
         raise ConfigError(f"{out} holds another run ({other}). Give another --out, or the same options to go on.")
@@ -114,7 +113,8 @@ def train(order: Order, say: Callable[[str], None] = print) -> Path:
 
 def beginning(order: Order, init: str) -> str:
     """What is taken of the checkpoint that a new run begins with."""
-    if not is_small(init) or (family := load_small(init).config.family) == order.family:
+    family = described(Path(init)).get("config", {}).get("family", order.family)
+    if family == order.family:
         return f"goes on with the weights of {init}" + (f", reading as {order.reading} does" if order.reading else "")
     taken = "reads as it does" if (order.family, family) == ("rdt", "pi0") else "takes its eyes"
     return f"{init} is a {family}: this {order.family} {taken}, the rest begins from nothing"

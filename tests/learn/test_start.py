@@ -133,6 +133,7 @@ def test_what_cannot_be_is_said_at_once(wrong: object, said: str) -> None:
     ({"sizes": {"width": -5}}, "--size width=-5"),
     ({"sizes": {"width": "big"}}, "--size width=big"),
     ({"sizes": {"steps": 0}}, "--size steps=0"),
+    ({"sizes": {"grid": 0}}, "--size grid=0"),
     ({"sizes": {"steps": True}}, "--size steps=True"),
     ({"sizes": {"stem": [8]}}, "--size stem="),
     ({"sizes": {"image": 90}}, "does not divide into 8 tokens"),
