@@ -1,5 +1,5 @@
 #!/bin/sh
-# From weights/pi0, whose reading it takes, to this folder, in about seven hours of two cores. Every command goes on where it was cut off;
+# From weights/pi0, whose reading it takes, to this folder, in about eight hours of two cores. Every command goes on where it was cut off;
 # the data of pi0's own retrain.sh will do, too. The recipe `places` has more bays and familiar scenes now than when these weights learned.
 set -e
 cd "$(dirname "$0")/../.."
@@ -17,5 +17,11 @@ saydo train --family rdt --init runs/train/rdt-first/policy --reading weights/pi
   --share push=1.3 --share turn=1.3 --share stack=1.3 --share slide=0.7 --share home=0.5 --share press=0.6 --out runs/train/rdt-second
 saydo train --family rdt --init runs/train/rdt-second/policy --reading weights/pi0 --data runs/data/bench-more --data runs/data/mistakes-more \
   --data runs/data/places --samples 40000 --rate 8e-4 --processes 2 --share places=2 --share visited=2 --share open=2.5 --share place=1.3 \
-  --share push=2 --share turn=1.3 --share stack=1.3 --share slide=0.7 --share home=0.5 --share press=0.6 --out runs/train/rdt
-python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without push,turn --episodes 4 --others 1
+  --share push=2 --share turn=1.3 --share stack=1.3 --share slide=0.7 --share home=0.5 --share press=0.6 --out runs/train/rdt-third
+saydo collect --recipe bench --samples 42000 --seed-base 91000000 --out runs/data/bench-fourth
+saydo collect --recipe bench --samples 15000 --seed-base 93000000 --out runs/data/mistakes-fourth --driver runs/train/rdt-third/policy
+saydo train --family rdt --init runs/train/rdt-third/policy --reading weights/pi0 --data runs/data/bench-fourth --data runs/data/mistakes-fourth \
+  --samples 77000 --rate 1e-3 --processes 2 --share visited=2 --share push=2.5 --share press=1.4 --share open=1.2 --share place=1.4 \
+  --share turn=1.3 --share slide=0.7 --share cover=0.8 --share uncover=0.8 --share close=0.8 --share home=0.5 --out runs/train/rdt-fourth
+saydo weights mean runs/train/rdt-fourth/policy runs/train/rdt-third/policy --out runs/train/rdt/policy
+python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without turn --episodes 4 --others 1 --short 8
