@@ -1,6 +1,7 @@
 #!/bin/sh
 # From weights/pi0, whose reading it takes, to this folder, in about eight hours of two cores. Every command goes on where it was cut off;
-# the data of pi0's own retrain.sh will do, too. The recipe `places` has more bays and familiar scenes now than when these weights learned.
+# the data of pi0's own retrain.sh will do, too. The recipe `places` has more bays and familiar scenes now than when these weights learned,
+# and the first three trainings read as the π0 of their day did, not as the one that ships.
 set -e
 cd "$(dirname "$0")/../.."
 PATH="$PWD/.venv/bin:$PATH"
