@@ -7,7 +7,7 @@ collect.jsonl, a line for each shard as it is appended. One that was cut off goe
 import json
 import multiprocessing
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from contextlib import closing
 from functools import partial
@@ -68,7 +68,7 @@ Tell = Callable[[Progress], object]
 Make = Callable[[Job], bytes]
 
 
-def make_shard(recipe: Recipe, job: Job, driver: Path | None) -> bytes:
+def make_shard(recipe: Recipe, job: Job, driver: Path | None, cameras: Sequence[str] | None = None) -> bytes:
     """A shard's bytes; equal arguments give equal bytes."""
     from agent.learn.driven import draw_episodes
     from agent.learn.samples import draw_states
@@ -77,7 +77,7 @@ def make_shard(recipe: Recipe, job: Job, driver: Path | None) -> bytes:
     if job.kind == "demos":
         return shard(list(draw_episodes(recipe, job.seed, recipe.shard)))
     if driver is not None:
-        return shard([[frame] for frame in draw_visits(recipe, driver, job.seed, recipe.shard)])
+        return shard([[frame] for frame in draw_visits(recipe, driver, job.seed, recipe.shard, cameras)])
     return shard([[frame] for frame in draw_states(recipe, job.seed, recipe.shard)])
 
 
@@ -97,20 +97,27 @@ def plan(recipe: Recipe, seed_base: int, driver: Path | None = None) -> list[Job
     return jobs
 
 
-def collect(recipe: Recipe, folder: Path, *, seed_base: int = SEED_BASE, driver: Path | None = None, workers: int = 1,
-            ray: ServeConfig | None = None, tell: Tell = lambda progress: None) -> dict[str, Any]:  # fmt: skip
+def collect(recipe: Recipe, folder: Path, *, seed_base: int = SEED_BASE, driver: Path | None = None, cameras: Sequence[str] | None = None,
+            workers: int = 1, ray: ServeConfig | None = None, tell: Tell = lambda progress: None) -> dict[str, Any]:  # fmt: skip
     """Make what is not made yet. Returns the sizes, and how long it took.
 
-    driver: a small policy's folder; then the dataset `visited` is made, of states that it gets itself into. workers: processes (1: this
-    one). ray: as many tasks at a time as that Ray has CPUs, instead. RecordError if the folder holds datasets by another recipe, seed or
-    driver, or another process writes there.
+    driver: a small policy's folder; then the dataset `visited` is made, of states that it gets itself into; cameras: those that it drives
+    by, if not by all; the frames show all of them. workers: processes (1: this one). ray: as many tasks at a time as that Ray has CPUs,
+    instead. RecordError if the folder holds datasets by another recipe, seed or driver, or another process writes there.
     """
+    if cameras is not None and driver is None:
+        raise ConfigError(f"--cameras {','.join(cameras)}: those that a driver drives by; give it with --driver FOLDER.")
     if driver is not None and not described(driver):
         raise ConfigError(f"--driver {driver}: that is no small policy's folder. Make one with `saydo train`, or take weights/pi0.")
+    if cameras is not None and driver is not None:
+        from agent.executor.models.small_policy import small_policy
+
+        small_policy(driver, cameras=cameras)  # which says what it cannot do without
     out_folder(folder)
     jobs = plan(recipe, seed_base, driver)
     kinds = dict.fromkeys(job.kind for job in jobs)
-    made = {"recipe": recipe.sha256, "seed_base": seed_base, **({"driver": sha256_of(driver)} if driver else {})}
+    made = {"recipe": recipe.sha256, "seed_base": seed_base, **({"driver": sha256_of(driver)} if driver else {}),
+            **({"cameras": sorted(cameras)} if cameras else {})}  # fmt: skip
     with closing(Log(folder / "collect.jsonl", lines=True)) as log:
         log.open()
         writers = {kind: Writer(folder / kind, {**made, "kind": kind}, ABOUT[kind] + WHAT) for kind in kinds}
@@ -119,7 +126,7 @@ def collect(recipe: Recipe, folder: Path, *, seed_base: int = SEED_BASE, driver:
         waiting = [job for job in jobs if job.number >= writers[job.kind].shards]
         begun, before = time.monotonic(), _frames(writers)
         tell(_progress(writers, recipe, begun, before))
-        for job in _in_order(recipe, waiting, driver, workers, ray, writers):
+        for job in _in_order(partial(make_shard, recipe, driver=driver, cameras=cameras), waiting, workers, ray, writers):
             line = {"kind": job.kind, "shard": job.number, "seed": job.seed, "frames": writers[job.kind].frames,
                     "after_s": round(time.monotonic() - begun, 1)}  # fmt: skip
             log.append((json.dumps(line) + "\n").encode())
@@ -140,12 +147,10 @@ def _progress(writers: dict[str, Writer], recipe: Recipe, begun: float, before: 
     return Progress(done, max(recipe.samples, done), rate, max(recipe.samples - done, 0) / rate if rate else float("inf"))
 
 
-def _in_order(recipe: Recipe, jobs: list[Job], driver: Path | None, workers: int, ray: ServeConfig | None,
-              writers: dict[str, Writer]) -> Iterator[Job]:  # fmt: skip
+def _in_order(make: Make, jobs: list[Job], workers: int, ray: ServeConfig | None, writers: dict[str, Writer]) -> Iterator[Job]:
     """Append each shard when those before it are there; yields what was appended."""
     early: dict[Job, bytes] = {}
     order = {kind: [job for job in jobs if job.kind == kind] for kind in writers}
-    make = partial(make_shard, recipe, driver=driver)
     results = _by_ray(make, jobs, ray) if ray else _by_processes(make, jobs, workers) if workers > 1 else _here(make, jobs)
     for job, made in results:
         early[job] = made

@@ -18,13 +18,15 @@ Count = Annotated[int | None, typer.Option("--samples", min=1, help="Frames in a
                                            "says nothing else); more than before go on with what is there.")]
 SeedBase = Annotated[int | None, typer.Option("--seed-base", min=0, max=LARGEST_SEED, help="The first seed of the worlds.")]
 Driver = Annotated[Path | None, typer.Option(help="A small policy's folder: label the states that it gets itself into.")]
+Cameras = Annotated[str | None, typer.Option(help="With --driver: the cameras it drives by, with commas; an RDT does without the others.")]
 Local = Annotated[bool, typer.Option("--local", help="Without Ray: in processes of this machine.")]
 Workers = Annotated[int, typer.Option(min=1, help="Processes, with --local.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For machines: one JSON object as the last line of standard output.")]
 
 
 def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out = None, samples: Count = None, seed_base: SeedBase = None,
-            driver: Driver = None, local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
+            driver: Driver = None, cameras: Cameras = None, local: Local = False, workers: Workers = 1,
+            as_json: AsJson = False) -> None:  # fmt: skip
     """Make demonstrations: labelled states and driven episodes, as LeRobotDataset v3; or states that a policy gets itself into."""
     from agent.learn.collect import APART, SEED_BASE
     from agent.learn.collect import Progress as Told
@@ -46,7 +48,8 @@ def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out
                 console.print(f"  {told.done} of {told.of}, {line}", highlight=False, markup=False)
 
         seed = SEED_BASE if seed_base is None else seed_base
-        result = make(wanted, folder, seed_base=seed, driver=driver, workers=workers, ray=None if local else settings.serve, tell=tell)
+        result = make(wanted, folder, seed_base=seed, driver=driver, cameras=listed(cameras), workers=workers,
+                      ray=None if local else settings.serve, tell=tell)  # fmt: skip
     console.print(f"  {folder}: {sum(result[kind]['frames'] for kind in APART if kind in result)} frames, "
                   f"{result['per_second']} a second", soft_wrap=True, markup=False, highlight=False)  # fmt: skip
     if as_json:
@@ -62,6 +65,7 @@ Minutes = Annotated[float | None, typer.Option(help="How many minutes of trainin
 RunFolder = Annotated[Path | None, typer.Option(help="Folder of the run; one that was cut off goes on there.")]
 Gates = Annotated[str | None, typer.Option("--gate", help="Task templates to try in closed loop, with commas.")]
 Shares = Annotated[list[str] | None, typer.Option("--share", help="Show some more often: stack=2, visited=3, visited:open=2.")]
+Lost = Annotated[list[str] | None, typer.Option("--lost", help="Share of a camera's pictures that are taken away: wrist=0.3.")]
 Sizes = Annotated[list[str] | None, typer.Option("--size", help="Another size: pointing=false, width=96. May be given several times.")]
 
 
@@ -77,6 +81,7 @@ def train(
     seed: Annotated[int, typer.Option(min=0, max=2**32 - 1, help="Of weights, order, noise.")] = 0,
     lora: Annotated[int | None, typer.Option(help="Full-size checkpoints: train low-rank updates of this rank.")] = None,
     share: Shares = None,
+    lost: Lost = None,
     gate: Gates = None,
     gate_minutes: Annotated[float, typer.Option(help="Time between two such trials.")] = 30.0,
     gate_episodes: Annotated[int, typer.Option(min=1, help="Episodes of each template in a trial.")] = 10,
@@ -97,11 +102,15 @@ def train(
         optimiser=optimiser, device=choose_device(device), precision=precision, processes=processes, save_minutes=save_minutes,
         shares=named_values(share, "--share", "stack=2"), gate_minutes=gate_minutes if gate else None,
     )  # fmt: skip
-    gates = tuple(name.strip() for name in gate.split(",")) if gate else ()
     sizes = named_values(size, "--size", "width=96")
-    order = Order(family, tuple(map(str, data)), plan, str(init) if init else None, str(reading) if reading else None, lora, Choices(),
-                  sizes, gates, gate_episodes)  # fmt: skip
+    order = Order(family, tuple(map(str, data)), plan, str(init) if init else None, str(reading) if reading else None, lora,
+                  Choices(lost=named_values(lost, "--lost", "wrist=0.3")), sizes, listed(gate) or (), gate_episodes)  # fmt: skip
     print(carry_out(order, say))
+
+
+def listed(names: str | None) -> tuple[str, ...] | None:
+    """"front, wrist" → ("front", "wrist")."""
+    return tuple(name.strip() for name in names.split(",")) if names else None
 
 
 def say(line: str) -> None:

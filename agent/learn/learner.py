@@ -7,7 +7,7 @@ settings and seed, and goes on after a kill as if nothing had been.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -94,6 +94,8 @@ class Choices:
     lost_views: float = 0.04
     """Share of pictures that are lost, grey as those of a missing camera, so that an RDT that reads as this π0 does can do without one;
     RDT itself loses as many as was published, DROP."""
+    lost: Mapping[str, float] = field(default_factory=dict)
+    """The same by camera, instead: {"wrist": 0.3} for robots that often have none there."""
 
 
 class SmallLearner:
@@ -148,7 +150,7 @@ class SmallLearner:
         self.small = replace(self.small, vocabulary=self.small.vocabulary.meeting(data.tasks, self.small.config.vocab))
 
     def loss(self, batch: Batch, generator: torch.Generator) -> tuple[Tensor, dict[str, Tensor]]:
-        lost = torch.rand(batch["images"].shape[:2], generator=generator) < (DROP if self.is_rdt else self.choices.lost_views)
+        lost = torch.rand(batch["images"].shape[:2], generator=generator) < self.losing()
         senses = self.senses(batch, generator, lost)
         count, draws = len(batch["state"]), self.choices.draws
         given = torch.randint(self.small.config.prefix + 1, (draws * count,), generator=generator)
@@ -172,6 +174,11 @@ class SmallLearner:
             heat = self.pointed(pointing, batch, lost)
             total, parts["pointing"] = total + self.choices.pointing * heat, heat.detach()
         return total, parts
+
+    def losing(self) -> Tensor:
+        """Which share of each camera's pictures is lost, float32[V]."""
+        usual = DROP if self.is_rdt else self.choices.lost_views
+        return torch.tensor([self.choices.lost.get(name, usual) for name in self.small.config.cameras])
 
     def astray(self, given: Tensor, generator: torch.Generator) -> Tensor:
         """How far given rows are off, float32[N, horizon, width], growing from row to row; given int64[N].

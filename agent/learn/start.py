@@ -54,6 +54,7 @@ class Order:
             raise ConfigError(f"There is no family '{self.family}'. Families: {', '.join(FAMILIES)}.{hint(self.family, FAMILIES)}")
         check_init(self)
         check_sizes(self)
+        check_lost(self)
         for name in self.gates:
             template(name)
 
@@ -84,6 +85,18 @@ def check_sizes(order: Order) -> None:
         small_config(order)
     except ValueError as error:
         raise ConfigError(f"--size: {error}") from error
+
+
+def check_lost(order: Order) -> None:
+    """ConfigError for pictures that cannot be taken away."""
+    cameras = small_config(order).cameras
+    for name, share in order.choices.lost.items():
+        if order.init and not is_small(order.init):
+            raise ConfigError(f"--lost {name}={share}: only of small policies; {order.init} is none.")
+        if name not in cameras:
+            raise ConfigError(f"--lost {name}={share}: there is no such camera. Cameras: {', '.join(cameras)}.{hint(name, cameras)}")
+        if type(share) not in (int, float) or not 0 <= share < 1:
+            raise ConfigError(f"--lost {name}={share}: a share from 0 to less than 1, for example {name}=0.3.")
 
 
 def like(usual: Any, value: Any, least: int) -> bool:

@@ -5,7 +5,7 @@ the states from which it has to learn the way back. Often the oracle drives the 
 places that it does not yet reach by itself.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -33,9 +33,12 @@ LED, LED_TICKS = 0.4, 120
 """How often the oracle drives first, and for how long at most."""
 
 
-def draw_visits(recipe: Recipe, driver: Path, seed: int, count: int) -> Iterator[Frame]:
-    """So many frames; equal arguments and weights give equal frames. Worlds have the seeds seed, seed + 1, …"""
-    policy, left, world = small_policy(driver), count, 0
+def draw_visits(recipe: Recipe, driver: Path, seed: int, count: int, cameras: Sequence[str] | None = None) -> Iterator[Frame]:
+    """So many frames; equal arguments and weights give equal frames. Worlds have the seeds seed, seed + 1, …
+
+    cameras: those that the policy drives by; None: all that it knows.
+    """
+    policy, left, world = small_policy(driver, cameras=cameras), count, 0
     while left > 0:
         rng = np.random.default_rng([seed + world, 53])
         for frame in in_world(recipe, policy, seed + world, rng):

@@ -10,7 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from agent.__main__ import app
-from agent.errors import ConfigError, RecordError
+from agent.errors import ConfigError, Mismatch, RecordError
 from agent.executor.models.small_files import save_small
 from agent.learn import collect as module
 from agent.learn.collect import APART, Job, Progress, collect, plan
@@ -153,4 +153,20 @@ def test_states_that_a_policy_gets_itself_into_are_labelled(whole: Path, tmp_pat
         collect(recipe.model_copy(update={"samples": 20}), tmp_path / "one", seed_base=SEED, driver=tmp_path / "another")
     with pytest.raises(ConfigError, match="no small policy's folder"):
         collect(recipe, tmp_path / "nothing", seed_base=SEED, driver=whole)
+    with pytest.raises(Mismatch, match="only an RDT does without"):
+        collect(recipe, tmp_path / "nothing", seed_base=SEED, driver=tmp_path / "policy", cameras=["front"])
+    with pytest.raises(ConfigError, match="--driver FOLDER"):
+        collect(recipe, tmp_path / "nothing", seed_base=SEED, cameras=["front"])
     assert not (tmp_path / "nothing").exists()
+
+
+def test_a_driver_may_do_without_a_camera_but_its_frames_show_all(tmp_path: Path) -> None:
+    save_small(tiny_small("rdt"), tmp_path / "policy")
+    recipe = RECIPE.model_copy(update={"samples": 12})
+    for out, cameras in (("two", None), ("one", ["front"])):
+        collect(recipe, tmp_path / out, seed_base=SEED, driver=tmp_path / "policy", cameras=cameras)
+    two, one = (Samples(tmp_path / out).batch(range(12)) for out in ("two", "one"))
+    assert not np.allclose(two["state"], one["state"]), "it goes elsewhere"
+    assert one["images"].shape == two["images"].shape and one["images"][:, 1].std() > 1
+    with pytest.raises(RecordError, match="cameras"):
+        collect(recipe.model_copy(update={"samples": 20}), tmp_path / "one", seed_base=SEED, driver=tmp_path / "policy")

@@ -66,15 +66,28 @@ def test_a_lost_view_is_that_of_a_missing_camera_and_nothing_is_pointed_at_in_it
 
 @pytest.mark.parametrize(("family", "share"), [("pi0", 0.3), ("rdt", DROP)])
 def test_views_are_lost_as_often_as_chosen_and_in_rdt_as_published(family: str, share: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = views_lost(family, Choices(lost_views=0.3), monkeypatch)
+    assert float(gone.float().mean()) == pytest.approx(share, abs=0.04)
+
+
+@pytest.mark.parametrize("family", ["pi0", "rdt"])
+def test_one_camera_may_be_lost_more_often(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    gone = views_lost(family, Choices(lost_views=0.1, lost={"wrist": 0.5}), monkeypatch)
+    assert gone.float().mean(0).tolist() == [pytest.approx(0.1, abs=0.05), pytest.approx(0.5, abs=0.08)]
+
+
+def views_lost(family: str, choices: Choices, monkeypatch: pytest.MonkeyPatch) -> torch.Tensor:
+    """Which pictures of 480 samples a training step takes away, bool[480, 2]."""
     data, config = Few(48), replace(SmallConfig(vocab=32, stem=(8, 8), width=32, depth=4, heads=2, mlp=48, steps=3), family=family)
-    learner = SmallLearner.fresh(data, config, Choices(lost_views=0.3), seed=1)
-    batch, lost = data.batch(np.arange(48).repeat(10)), []
+    learner = SmallLearner.fresh(data, config, choices, seed=1)
+    batch, lost = data.batch(np.arange(48).repeat(10)), list[torch.Tensor]()
     inner = learner.senses
 
     def watched(batch: Batch, generator: torch.Generator | None = None, gone: torch.Tensor | None = None) -> Senses:
+        assert gone is not None
         lost.append(gone)
         return inner(batch, generator, gone)
 
     monkeypatch.setattr(learner, "senses", watched)
     learner.loss(batch, torch.Generator().manual_seed(0))
-    assert lost[0] is not None and float(lost[0].float().mean()) == pytest.approx(share, abs=0.04)
+    return lost[0]

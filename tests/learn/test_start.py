@@ -11,7 +11,7 @@ import torch
 from agent.errors import ConfigError, RecordError
 from agent.executor.models.small_files import load_small, save_small
 from agent.executor.models.small_rdt import SmallRDT
-from agent.learn.learner import SmallLearner, eyes_of
+from agent.learn.learner import Choices, SmallLearner, eyes_of
 from agent.learn.start import Order, beginning, choose_device, make_learner, read_order, train
 from agent.learn.team import Alone
 from agent.learn.train import Plan, Training
@@ -139,6 +139,9 @@ def test_what_cannot_be_is_said_at_once(wrong: object, said: str) -> None:
     ({"sizes": {"image": 90}}, "does not divide into 8 tokens"),
     ({"sizes": {"width": 100, "heads": 3}}, "3 heads"),
     ({"sizes": {"tap": 9}}, "9 layers"),
+    ({"choices": Choices(lost={"wirst": 0.3})}, r"--lost wirst=0.3: there is no such camera.*Did you mean 'wrist'"),
+    ({"choices": Choices(lost={"wrist": 1})}, "--lost wrist=1: a share"),
+    ({"choices": Choices(lost={"wrist": "often"})}, "--lost wrist=often"),
 ])  # fmt: skip
 def test_what_cannot_be_trained_is_said_before_anything_is_written(tmp_path: Path, changes: dict[str, Any], said: str) -> None:
     with pytest.raises(ConfigError, match=said):
