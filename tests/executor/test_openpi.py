@@ -20,7 +20,7 @@ from sim.robot import SimRobot
 from tests.executor.toys import Reach
 
 pytestmark = pytest.mark.ray
-CONFIG = ServeConfig(replicas=1, host="127.0.0.1", port=8000, cpus=2, start_deadline_s=120.0)
+CONFIG = ServeConfig(replicas=1, host="127.0.0.1", port=8000, cpus=2, start_deadline_s=240.0)
 ROWS = 5
 PROMPTS = ("move to the left", "move to the right")
 CLIENT = """

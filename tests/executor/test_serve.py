@@ -25,7 +25,7 @@ from agent.types import Observation, Scene, Subtask, Thing
 from tests.executor.toys import Mixer, broken, observation, subtask
 
 pytestmark = pytest.mark.ray
-CONFIG = ServeConfig(replicas=1, host="127.0.0.1", port=8000, cpus=2, start_deadline_s=120.0)
+CONFIG = ServeConfig(replicas=1, host="127.0.0.1", port=8000, cpus=2, start_deadline_s=240.0)
 STALL_S = 2.0
 STAGES: list[str] = []
 
@@ -209,7 +209,7 @@ import time
 from agent.config import ServeConfig
 from agent.executor.serve import announced, serve_policy
 from tests.executor.toys import Mixer
-config = ServeConfig(replicas=2, host="127.0.0.1", port=8000, cpus=2, start_deadline_s=120.0)
+config = ServeConfig(replicas=2, host="127.0.0.1", port=8000, cpus=2, start_deadline_s=240.0)
 with serve_policy(Mixer, config) as served, announced(served, "mixer"):
     print(*served.addresses(), flush=True)
     time.sleep(600)
