@@ -29,6 +29,8 @@ CONDITIONS: dict[str, dict[str, Any]] = {
     "looks that were trained on": {"look": "trained"},
     "the look that was held out": {"look": "held out"},
     "colours that were held out": {"colours": "held out"},
+}
+SENTENCES: dict[str, dict[str, Any]] = {
     "one sentence, as in training": {"rows": ("alone",), "templates": ONE_STEP, "language": "train"},
     "one sentence, phrased as never in training": {"rows": ("alone",), "templates": ONE_STEP, "language": "phrasing"},
     "one sentence, with words never in training": {"rows": ("alone",), "templates": ONE_STEP, "language": "words"},
@@ -50,7 +52,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, help="of the evaluations; left out, a folder named after the weights, in runs/evaluations")
     parser.add_argument("--episodes", type=int, default=200, help="of each template in its own scenes")
     parser.add_argument("--others", type=int, default=20, help="of each template in the other conditions")
-    parser.add_argument("--short", type=int, help="of each short task, chunks late or another arm; as others if left out")
+    parser.add_argument("--short", type=int, help="of each short task, by one sentence, chunks late or another arm; as others if left out")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--without", default="", help="skills, with commas, that it was shown but is not to be asked for: measured, "
                         "and taken off the list of what it was taught")
@@ -62,7 +64,7 @@ def main() -> None:
         raise SystemExit(f"{given.policy} holds no small policy: it is the folder `policy` of a run of `saydo train`.")
     about = without(about, left_out)
     given.out = given.out or Path("runs/evaluations") / f"card-{about['config']['family']}-{about['sha256'][:8]}"
-    conditions = CONDITIONS | (OTHER_ARMS if about["config"]["family"] == "rdt" else {})
+    conditions = CONDITIONS | SENTENCES | (OTHER_ARMS if about["config"]["family"] == "rdt" else {})
     results = {name: played(name, given, about, **changes) for name, changes in conditions.items()}
     late = played_late(given, about)
     to = given.to or given.policy
@@ -90,7 +92,7 @@ def without(about: dict[str, Any], left_out: list[str]) -> dict[str, Any]:
 
 def played(name: str, given: argparse.Namespace, about: dict[str, Any], **changes: Any) -> dict[str, Any]:
     """One condition, over the templates that the policy was trained for."""
-    episodes = {"its own scenes": given.episodes, **dict.fromkeys(OTHER_ARMS, given.short)}.get(name, given.others)
+    episodes = {"its own scenes": given.episodes, **dict.fromkeys(SENTENCES | OTHER_ARMS, given.short)}.get(name, given.others)
     protocol = Protocol(name=name, kind="skills", policy=about["config"]["family"], checkpoint=given.policy, ticks=600, episodes=episodes,
                         seed_base=SEEDS, **changes)  # fmt: skip
     return measured(name, trained_for(protocol, load_config()), given)
@@ -132,7 +134,8 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[s
         f"the end, torch {trained['torch']} |",
         *([f"| mean | of the weights {' and '.join(sha[:12] for sha in trained['mean_of'])}, the first of which this training made |"]
           if "mean_of" in trained else []),
-        f"| settings | {plan['optimiser']}, rate {plan['rate']:g}, batch {plan['batch']}, {plan['precision']}, seed {plan['seed']} |",
+        f"| settings | {plan['optimiser']}, rate {plan['rate']:g}, batch {plan['batch']}, {plan['precision']}, seed {plan['seed']}"
+        + "".join(f", {part:.0%} of the {name} pictures taken away" for name, part in trained.get("lost", {}).items()) + " |",
         f"| measured on | {plain['machine']['processor']}, {plain['machine']['cores']} cores |",
         f"| weights | sha256 {about['sha256']} |",
         "",
@@ -150,7 +153,7 @@ def card(about: dict[str, Any], results: dict[str, dict[str, Any]], late: dict[s
         *(f"| {one['name']} | {share(one)} | {interval(one)} |" for one in plain["calls"]["plan"]),
         "",
         f"Elsewhere, {results['the look that was held out']['skills'][0]['n']} of each task"
-        + (f", {late['rows']['plan']['clean']['n'] // len(ONE_STEP)} of the short ones:" if len(results) > len(CONDITIONS) else ":"),
+        f", {late['rows']['plan']['clean']['n'] // len(ONE_STEP)} of the short ones:",
         "",
         "| | success | 95 % interval |", "| --- | --- | --- |",
         *(f"| {name} | {share(result['overall'])} | {interval(result['overall'])} |" for name, result in results.items()),

@@ -279,7 +279,8 @@ class SmallLearner:
         return pointing
 
     def export(self, folder: Path, tensors: Mapping[str, Tensor] | None, trained: Mapping[str, Any]) -> None:
-        save_small(Small(self.small.model, self.small.config, self.small.space, self.small.vocabulary, trained), folder, tensors)
+        said = {**trained, "lost": dict(self.choices.lost)} if self.choices.lost else trained
+        save_small(Small(self.small.model, self.small.config, self.small.space, self.small.vocabulary, said), folder, tensors)
 
 
 def by_rate(rates: Sequence[int]) -> list[tuple[int, list[int]]]:
