@@ -136,6 +136,15 @@ class SmallLearner:
         except RuntimeError as error:
             raise ConfigError(f"These weights do not fit: {error} Choose the same image, grid, stem, width, mlp and vocab.") from error
 
+    def stop_pointing(self) -> None:
+        """Go on in the paper's shape: all weights but those that point and tell of it."""
+        config = replace(self.small.config, pointing=False)
+        model = make_model(config)
+        had = self.model.state_dict()
+        model.load_state_dict({name: had[name] for name in model.state_dict()})
+        self.small = replace(self.small, model=model, config=config)
+        self.model = model.to(self.device).train().requires_grad_(True)
+
     def keep_reading(self) -> None:
         """What an RDT reads with stays as it is; whatever else it has is trained, as RDT is over encoders that were trained before."""
         if isinstance(self.small.model, SmallRDT):

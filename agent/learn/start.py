@@ -128,7 +128,8 @@ def beginning(order: Order, init: str) -> str:
     """What is taken of the checkpoint that a new run begins with."""
     family = described(Path(init)).get("config", {}).get("family", order.family)
     if family == order.family:
-        return f"goes on with the weights of {init}" + (f", reading as {order.reading} does" if order.reading else "")
+        without = ", without what points: the paper's shape" if order.sizes.get("pointing") is False else ""
+        return f"goes on with the weights of {init}{without}" + (f", reading as {order.reading} does" if order.reading else "")
     taken = "reads as it does" if (order.family, family) == ("rdt", "pi0") else "takes its eyes"
     return f"{init} is a {family}: this {order.family} {taken}, the rest begins from nothing"
 
@@ -179,6 +180,8 @@ def make_learner(order: Order, data: Samples) -> Learner:
     if given and given.config.family == order.family:
         same_sizes(order, given.config)
         learner = SmallLearner.further(own if begun else Path(order.init or ""), order.choices, plan.device)
+        if order.sizes.get("pointing") is False and learner.small.config.pointing:
+            learner.stop_pointing()
         learner.answer_with({name: order.sizes[name] for name in DIALS & order.sizes.keys()})
         if order.reading:
             if not begun:
@@ -201,9 +204,10 @@ DIALS = {"steps", "noise", "prefix"}
 
 
 def same_sizes(order: Order, theirs: SmallConfig) -> None:
-    """ConfigError if other sizes are asked for than the weights have that are gone on with."""
+    """ConfigError if other sizes are asked for than the weights have that are gone on with. A π0 can do without its pointing."""
     asked = small_config(order)
-    for name in order.sizes.keys() - DIALS:
+    free = DIALS | ({"pointing"} if theirs.pointing and order.family != "rdt" else set())
+    for name in order.sizes.keys() - free:
         if (wanted := getattr(asked, name)) != (has := getattr(theirs, name)):
             raise ConfigError(f"--size {name}={wanted}: the weights of {order.init} have {name}={has}, and --init goes on with them. "
                               "Leave --init out to begin from nothing, or the --size.")  # fmt: skip

@@ -59,8 +59,26 @@ def test_weights_that_are_gone_on_with_keep_their_sizes(tmp_path: Path, small_pi
     make_learner(order, FEW)  # type: ignore[arg-type]
     as_typed = {name: list(value) if isinstance(value, tuple) else value for name, value in small_pi0[1].items()}
     make_learner(replace(order, sizes=as_typed), FEW)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=r"tap=2: the weights of .* have tap=3.*Leave --init out"):
+        make_learner(replace(order, sizes={"tap": 2}), FEW)  # type: ignore[arg-type]
+
+
+def test_a_pi0_goes_on_without_its_pointing_and_an_rdt_does_not(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
+    order = Order("pi0", ("data",), plan(tmp_path / "run"), init=str(small_pi0[0]), sizes={**small_pi0[1], "pointing": False})
+    there = load_small(small_pi0[0]).model.state_dict()
+    learner = make_learner(order, FEW)  # type: ignore[arg-type]
+    own = learner.model.state_dict()
+    assert equal(own, {name: there[name] for name in own})
+    assert {name.split(".")[0] for name in there.keys() - own.keys()} == {"pointer", "point_in"}
+    assert "the paper's shape" in beginning(order, order.init or "")
+    (tmp_path / "run").mkdir()
+    Training(order.plan, Alone(), learner, lambda: FEW).run()
+    assert not load_small(tmp_path / "run/policy").config.pointing
+    again = make_learner(order, FEW)  # type: ignore[arg-type]
+    assert equal(again.model.state_dict(), load_small(tmp_path / "run/policy").model.state_dict())
+    save_small(tiny_small("rdt"), tmp_path / "rdt")
     with pytest.raises(ConfigError, match=r"pointing=False: the weights of .* have pointing=True.*Leave --init out"):
-        make_learner(replace(order, sizes={"pointing": False}), FEW)  # type: ignore[arg-type]
+        make_learner(replace(order, family="rdt", init=str(tmp_path / "rdt"), sizes={"pointing": False}), FEW)  # type: ignore[arg-type]
 
 
 def test_an_rdt_reads_as_the_pi0_it_began_with_and_only_the_rest_is_trained(tmp_path: Path, small_pi0: tuple[Path, dict[str, Any]]) -> None:
