@@ -105,11 +105,11 @@ def collect(recipe: Recipe, folder: Path, *, seed_base: int = SEED_BASE, driver:
     by, if not by all; the frames show all of them. workers: processes (1: this one). ray: as many tasks at a time as that Ray has CPUs,
     instead. RecordError if the folder holds datasets by another recipe, seed or driver, or another process writes there.
     """
-    if cameras is not None and driver is None:
-        raise ConfigError(f"--cameras {','.join(cameras)}: those that a driver drives by; give it with --driver FOLDER.")
     if driver is not None and not described(driver):
         raise ConfigError(f"--driver {driver}: that is no small policy's folder. Make one with `saydo train`, or take weights/pi0.")
-    if cameras is not None and driver is not None:
+    if cameras is not None:
+        if driver is None:
+            raise ConfigError(f"--cameras {','.join(cameras)}: those that a driver drives by; give it with --driver FOLDER.")
         from agent.executor.models.small_policy import small_policy
 
         small_policy(driver, cameras=cameras)  # which says what it cannot do without
