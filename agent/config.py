@@ -166,6 +166,11 @@ def named_values(given: Iterable[str] | None, option: str, example: str) -> dict
     return found
 
 
+def split_names(given: str | None) -> tuple[str, ...] | None:
+    """"front, wrist" → ("front", "wrist"); None if nothing was given."""
+    return tuple(name.strip() for name in given.split(",")) if given else None
+
+
 def explain(problem: Any) -> str:
     """One pydantic error in words: which key, what is wrong, the nearest key or the value that was given."""
     *parents, last = problem["loc"]

@@ -9,7 +9,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Table
 
-from agent.config import LARGEST_SEED, load_config, named_values
+from agent.config import LARGEST_SEED, load_config, named_values, split_names
 from agent.errors import ConfigError
 from agent.evaluate.protocol import ROWS, load_protocol, perturbations_named
 
@@ -45,7 +45,7 @@ def skills(config: ConfigPath = None, protocol: Named = None, policy: PolicyName
            local: Local = False, workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
     """Every task template by itself: success with Wilson's 95 % interval."""
     measure("skills", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language, look=look, colours=colours,
+            seed_base=seed_base, rows=split_names(rows), templates=split_names(templates), language=language, look=look, colours=colours,
             options=options_of(option))  # fmt: skip
 
 
@@ -56,9 +56,9 @@ def chains(config: ConfigPath = None, protocol: Named = None, policy: PolicyName
            level: Level = None, option: Options = None, out: Out = None, local: Local = False, workers: Workers = 1,
            as_json: AsJson = False) -> None:  # fmt: skip
     """Chains of tasks in one world: success after k, and the average length; undisturbed, and with things going wrong."""
-    wrong = perturbations_named(listed(perturbation) or ("all",)) if perturbation or disturbed else None
+    wrong = perturbations_named(split_names(perturbation) or ("all",)) if perturbation or disturbed else None
     measure("chains", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            length=length, seed_base=seed_base, rows=listed(rows), templates=listed(templates), language=language,
+            length=length, seed_base=seed_base, rows=split_names(rows), templates=split_names(templates), language=language,
             perturbations=wrong, level=level, options=options_of(option))  # fmt: skip
 
 
@@ -68,7 +68,7 @@ def demos(config: ConfigPath = None, protocol: Named = None, policy: PolicyName 
           as_json: AsJson = False) -> None:  # fmt: skip
     """The scripted conversations, scored by what must hold at the end."""
     measure("demos", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            templates=listed(templates))  # fmt: skip
+            templates=split_names(templates))  # fmt: skip
 
 
 @app.command()
@@ -77,18 +77,14 @@ def disturbed(config: ConfigPath = None, protocol: Named = None, policy: PolicyN
               perturbation: Wrong = None, level: Level = None, option: Options = None, out: Out = None, local: Local = False,
               workers: Workers = 1, as_json: AsJson = False) -> None:  # fmt: skip
     """The same episodes clean and with something going wrong, at three levels."""
-    wrong = perturbations_named(listed(perturbation) or ()) if perturbation else None
+    wrong = perturbations_named(split_names(perturbation) or ()) if perturbation else None
     measure("disturbed", config, protocol, out, local, workers, as_json, policy=policy, checkpoint=checkpoint, episodes=episodes,
-            seed_base=seed_base, rows=listed(rows), templates=listed(templates), perturbations=wrong, level=level,
+            seed_base=seed_base, rows=split_names(rows), templates=split_names(templates), perturbations=wrong, level=level,
             options=options_of(option))  # fmt: skip
 
 
 def options_of(given: list[str] | None) -> dict[str, Any] | None:
     return named_values(given, "--option", "rate_hz=10") or None
-
-
-def listed(names: str | None) -> tuple[str, ...] | None:
-    return tuple(name.strip() for name in names.split(",")) if names else None
 
 
 def measure(kind: str, config: Path | None, protocol: str | None, out: Path | None, local: bool, workers: int, as_json: bool,

@@ -8,7 +8,7 @@ import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn
 
-from agent.config import LARGEST_SEED, load_config, named_values
+from agent.config import LARGEST_SEED, load_config, named_values, split_names
 from agent.errors import ConfigError
 
 ConfigPath = Annotated[Path | None, typer.Option("--config", help="Another config.yaml.")]
@@ -48,7 +48,7 @@ def collect(config: ConfigPath = None, recipe: RecipeName = "tabletop", out: Out
                 console.print(f"  {told.done} of {told.of}, {line}", highlight=False, markup=False)
 
         seed = SEED_BASE if seed_base is None else seed_base
-        result = make(wanted, folder, seed_base=seed, driver=driver, cameras=listed(cameras), workers=workers,
+        result = make(wanted, folder, seed_base=seed, driver=driver, cameras=split_names(cameras), workers=workers,
                       ray=None if local else settings.serve, tell=tell)  # fmt: skip
     console.print(f"  {folder}: {sum(result[kind]['frames'] for kind in APART if kind in result)} frames, "
                   f"{result['per_second']} a second", soft_wrap=True, markup=False, highlight=False)  # fmt: skip
@@ -104,13 +104,8 @@ def train(
     )  # fmt: skip
     sizes = named_values(size, "--size", "width=96")
     order = Order(family, tuple(map(str, data)), plan, str(init) if init else None, str(reading) if reading else None, lora,
-                  Choices(lost=named_values(lost, "--lost", "wrist=0.3")), sizes, listed(gate) or (), gate_episodes)  # fmt: skip
+                  Choices(lost=named_values(lost, "--lost", "wrist=0.3")), sizes, split_names(gate) or (), gate_episodes)  # fmt: skip
     print(carry_out(order, say))
-
-
-def listed(names: str | None) -> tuple[str, ...] | None:
-    """"front, wrist" → ("front", "wrist")."""
-    return tuple(name.strip() for name in names.split(",")) if names else None
 
 
 def say(line: str) -> None:

@@ -124,8 +124,8 @@ class Writer:
 
     def _check(self) -> None:
         info = self.folder / "meta/info.json"
-        if info.is_file() and (theirs := json.loads(info.read_text(encoding="utf-8")).get("made")) != self.made:
-            what = [key for key in {**self.made, **(theirs or {})} if (theirs or {}).get(key) != self.made.get(key)]
+        if info.is_file() and (theirs := json.loads(info.read_text(encoding="utf-8")).get("made") or {}) != self.made:
+            what = [key for key in {**self.made, **theirs} if theirs.get(key) != self.made.get(key)]
             raise RecordError(f"{self.folder} holds a dataset that was made otherwise ({', '.join(what)} differ). Give another --out.")
 
     def _path(self, pattern: str, number: int) -> Path:

@@ -35,4 +35,4 @@ saydo train --family rdt --init runs/train/rdt-between --data runs/data/bench-fi
   --lost front=0.05 --share visited=2 --share push=1.8 --share press=1.2 --share place=1.3 --share turn=1.3 --share rotate=1.3 \
   --share stack=1.2 --share slide=0.7 --share cover=0.8 --share uncover=0.8 --share home=0.5 --out runs/train/rdt-fifth
 saydo weights mean runs/train/rdt-fifth/policy runs/train/rdt-between --out runs/train/rdt/policy
-python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --without turn --episodes 4 --others 1 --short 8
+python benchmarks/card.py runs/train/rdt/policy --to weights/rdt --episodes 4 --others 1 --short 8
